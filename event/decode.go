@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -31,6 +32,14 @@ const (
 	TruncatedField = "tally.truncated"
 )
 
+// OriginalPrefix stands before the names of fields that are ours to set, _id and tally.*, when an event brings them: as one does
+// that was exported and is pushed again.
+const OriginalPrefix = "original."
+
+func reserved(key []byte) bool {
+	return string(key) == "_id" || string(key) == "tally" || bytes.HasPrefix(key, []byte("tally."))
+}
+
 // ErrNotObject means that the text is valid JSON but no object.
 var ErrNotObject = errors.New("not a JSON object")
 
@@ -44,6 +53,7 @@ type Decoder struct {
 	arena []byte
 	over  []byte
 	size  int
+	usual int // fields of the event before; neighbours are alike
 }
 
 // name is an interned field name; gen and at tell where the event under way has it.
@@ -55,16 +65,16 @@ type name struct {
 
 // Decode reads one JSON object. Nested objects become dotted names; arrays and empty objects keep their JSON text; null
 // values are left out; @timestamp (RFC 3339, or milliseconds since 1970 as a number) becomes the time, 0 when missing or
-// unreadable, in which case its text is kept in tally.timestamp; @metadata is dropped but for tally (the position) and
-// _id. Invalid UTF-8 becomes U+FFFD.
+// unreadable, in which case its text is kept in tally.timestamp; @metadata is dropped but for tally (the position, or a
+// control record) and _id. Invalid UTF-8 becomes U+FFFD.
 //
 // Too many leaves, or too long names, go as JSON text into OverflowField; values too large for a row are cut and
 // TruncatedField set. An error means text that is no JSON object, is nested deeper than MaxDepth, or has a position out
-// of bounds.
+// of bounds; one that wraps ErrControl means a control record that says something impossible.
 func (d *Decoder) Decode(line []byte) (Event, error) {
 	v, err := d.p.ParseBytes(line)
 	if err != nil {
-		return Event{}, fmt.Errorf("cannot parse JSON: %w", shorten(err))
+		return Event{}, fmt.Errorf("not valid JSON: %s", reason(err))
 	}
 	o, err := v.Object()
 	if err != nil {
@@ -76,7 +86,7 @@ func (d *Decoder) Decode(line []byte) (Event, error) {
 	d.gen++
 	d.size = 0
 	d.over = d.over[:0]
-	e := Event{Fields: make([]Field, 0, o.Len()+16)}
+	e := Event{Fields: make([]Field, 0, d.usual+2)} // room for a field or two that the server adds
 	var bad error
 	o.Visit(func(k []byte, v *fastjson.Value) {
 		switch string(k) {
@@ -92,7 +102,11 @@ func (d *Decoder) Decode(line []byte) (Event, error) {
 				bad = err
 			}
 		default:
-			d.path = append(d.path[:0], k...)
+			d.path = d.path[:0]
+			if reserved(k) {
+				d.path = append(d.path, OriginalPrefix...)
+			}
+			d.path = append(d.path, k...)
 			d.walk(&e, v)
 		}
 	})
@@ -105,6 +119,7 @@ func (d *Decoder) Decode(line []byte) (Event, error) {
 	if d.size > MaxEvent {
 		e.cut(d.size)
 	}
+	d.usual = len(e.Fields)
 	return e, nil
 }
 
@@ -254,6 +269,11 @@ func metadata(e *Event, v *fastjson.Value) error {
 	if t == nil || t.Type() == fastjson.TypeNull {
 		return nil
 	}
+	if t.Get("control") != nil {
+		c, err := control(t)
+		e.Control = c
+		return err
+	}
 	p, err := position(t)
 	if err == nil {
 		err = p.Validate()
@@ -331,10 +351,11 @@ func (e *Event) cut(size int) {
 	e.PutField(Field{Name: TruncatedField, Value: "true", Kind: Bool})
 }
 
-// shorten keeps a parse error from quoting a whole hostile line back.
-func shorten(err error) error {
-	if s := err.Error(); len(s) > 200 {
-		return errors.New(strings.ToValidUTF8(s[:200], "\uFFFD") + "…")
+// reason is the parser's message, without its prefix and without quoting a whole hostile line back.
+func reason(err error) string {
+	s := strings.TrimPrefix(err.Error(), "cannot parse JSON: ")
+	if len(s) > 200 {
+		s = strings.ToValidUTF8(s[:200], "\uFFFD") + "…"
 	}
-	return err
+	return s
 }

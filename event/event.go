@@ -1,7 +1,6 @@
 package event
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +41,9 @@ type Event struct {
 	Position ledger.Position
 	// Identity is the client's own id of the event (@metadata._id), when it has no position.
 	Identity string
+	// Control is set where the client told something of a source in place of a line. The intake of agents makes a note of it;
+	// for all others it means nothing.
+	Control *Control
 	// Fields in order of arrival, without @timestamp and @metadata.
 	Fields []Field
 }
@@ -96,7 +98,7 @@ func (e *Event) Delete(name string) bool {
 
 // AddTag appends to the JSON array in the field tags.
 func (e *Event) AddTag(tag string) {
-	quoted := strconv.Quote(tag)
+	quoted := string(AppendQuoted(nil, tag))
 	old, ok := e.Get(Tags)
 	switch {
 	case !ok || old == "" || old == "[]":
@@ -107,7 +109,7 @@ func (e *Event) AddTag(tag string) {
 		}
 		old = old[:len(old)-1] + "," + quoted + "]"
 	default:
-		old = "[" + strconv.Quote(old) + "," + quoted + "]"
+		old = "[" + string(AppendQuoted(nil, old)) + "," + quoted + "]"
 	}
 	e.PutField(Field{Name: Tags, Value: old, Kind: JSON})
 }

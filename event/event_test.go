@@ -36,6 +36,7 @@ func TestDecode(t *testing.T) {
 	f(`{"@metadata":{"beat":"filebeat"},"x":"y"}`, "x=y/0")
 	f(`{"@timestamp":"yesterday"}`, "tally.timestamp=yesterday/0")
 	f(`{"":"nameless"}`, `tally.overflow={"":"nameless"}/3`)
+	f(`{"_id":"x","tally":{"source":"y"},"tally.from":3}`, "original._id=x/0 original.tally.source=y/0 original.tally.from=3/1")
 	f(`{"用户":"登录失败"}`, "用户=登录失败/0")
 }
 
@@ -142,11 +143,17 @@ func TestAppendJSON(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"@timestamp":"2026-01-02T03:04:05Z","message":"x","a":{"b":[1,2]},"@metadata":{"tally":{"source":"s","from":0,"to":1}}}`))
 	f.Add([]byte("{\"\xff\":\"\xfe\"}"))
+	for _, in := range controls {
+		f.Add([]byte(in))
+	}
 	var d Decoder
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := d.Decode(b)
 		if err != nil {
 			return
+		}
+		if c := e.Control; c != nil {
+			checkControl(t, c)
 		}
 		out := e.AppendJSON(nil, nil)
 		if !json.Valid(out) || !utf8.Valid(out) {

@@ -4,12 +4,11 @@ package main
 import (
 	"os"
 
-	fbcmd "github.com/elastic/beats/v7/filebeat/cmd"
-	inputs "github.com/elastic/beats/v7/filebeat/input/default-inputs"
+	"github.com/tallylog/tally/beat"
 )
 
 func main() {
-	if err := fbcmd.Filebeat(inputs.Init, fbcmd.FilebeatSettings()).Execute(); err != nil {
+	if err := beat.Command().Execute(); err != nil {
 		os.Exit(1)
 	}
 }

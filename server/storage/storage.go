@@ -18,6 +18,9 @@ type Batch struct {
 	Events []event.Event
 }
 
+// ClientField names who sent an event: the client identity of the account. Admission puts it into every event.
+const ClientField = "tally.client"
+
 // Store keeps events and finds them again. All methods but Append and Sync may be called from many goroutines at once;
 // those two are called by one goroutine, the feeder.
 type Store interface {
@@ -33,8 +36,8 @@ type Store interface {
 	// Has tells which of ids are stored. It sees every Append that has returned.
 	Has(ctx context.Context, tenant uint32, ids []string) (map[string]bool, error)
 
-	// Recover calls f for each stored event of the batch with sequence number seq, with tenant, ID, Time and Position set
-	// and no other field. The server uses it to rebuild the account of a buffer record that was lost to corruption.
+	// Recover calls f for each stored event of the batch with sequence number seq, with tenant, ID, Time, Position and
+	// ClientField set and nothing else. The server uses it to rebuild the account of a buffer record that was lost to corruption.
 	Recover(ctx context.Context, seq uint64, f func(tenant uint32, e *event.Event) error) error
 
 	Searcher

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// measure is one row of the table.
+type measure struct {
+	Name         string             `json:"name"`
+	Events       int                `json:"events"`
+	Seconds      float64            `json:"seconds"`
+	CPUSeconds   float64            `json:"cpu_seconds"`
+	PeakRSS      int64              `json:"peak_rss_bytes"`
+	DiskPerRaw   float64            `json:"disk_per_raw_byte,omitempty"`
+	BufferPerRaw float64            `json:"buffer_per_raw_byte,omitempty"` // of the server's WAL alone
+	QueryMillis  map[string]float64 `json:"query_ms,omitempty"`
+}
+
+// perCPU is events for each second of CPU time.
+func (m measure) perCPU() float64 {
+	if m.CPUSeconds <= 0 {
+		return 0
+	}
+	return float64(m.Events) / m.CPUSeconds
+}
+
+// table prints one row a measure, then the latencies of queries and how the server compares with the bare store.
+func table(out io.Writer, all []measure) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tevents\tseconds\tevents/s\tCPU s\tevents/CPU s\tpeak RSS MB\tdisk, of raw\t")
+	byName := map[string]measure{}
+	for _, m := range all {
+		byName[m.Name] = m
+		disk := "–"
+		if m.DiskPerRaw > 0 {
+			disk = fmt.Sprintf("%.1f %%", 100*m.DiskPerRaw)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.0f\t%.1f\t%.0f\t%.0f\t%s\t\n", m.Name, m.Events, m.Seconds, float64(m.Events)/m.Seconds,
+			m.CPUSeconds, m.perCPU(), float64(m.PeakRSS)/1e6, disk)
+	}
+	w.Flush()
+	server, bare := byName[nameServer], byName[nameBare]
+	if server.Events == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\nserver beside the bare store: %.0f %% of its rows per CPU second; its buffer holds %.1f %% of raw\n",
+		100*server.perCPU()/bare.perCPU(), 100*server.BufferPerRaw)
+	latencies(out, server, bare)
+}

@@ -1,0 +1,91 @@
+package applog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// maskDir is watched in a directory that can only lead to others, maskFiles in one that may hold log files (inotify(7)).
+const (
+	maskDir = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_DELETE_SELF |
+		unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+	maskFiles = maskDir | unix.IN_MODIFY | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
+)
+
+// notice is one inotify event. name is empty for the directory itself.
+type notice struct {
+	wd   int32
+	mask uint32
+	name string
+}
+
+// notifier is an inotify instance. Its events arrive in batches on events, which is closed when the instance is.
+type notifier struct {
+	file   *os.File
+	fd     int
+	events chan []notice
+	done   chan struct{}
+}
+
+func newNotifier() (*notifier, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start inotify: %w", err)
+	}
+	n := &notifier{file: os.NewFile(uintptr(fd), "inotify"), fd: fd, events: make(chan []notice), done: make(chan struct{})}
+	go n.run()
+	return n, nil
+}
+
+func (n *notifier) run() {
+	defer close(n.events)
+	buf := make([]byte, 64<<10)
+	for {
+		k, err := n.file.Read(buf)
+		if err != nil {
+			return
+		}
+		select {
+		case n.events <- notices(buf[:k]):
+		case <-n.done:
+			return
+		}
+	}
+}
+
+// notices decodes what a read of an inotify descriptor gave.
+func notices(b []byte) []notice {
+	var out []notice
+	for len(b) >= unix.SizeofInotifyEvent {
+		e := notice{wd: int32(binary.NativeEndian.Uint32(b)), mask: binary.NativeEndian.Uint32(b[4:])}
+		n := int(binary.NativeEndian.Uint32(b[12:]))
+		b = b[unix.SizeofInotifyEvent:]
+		if n > len(b) {
+			break
+		}
+		name, _, _ := bytes.Cut(b[:n], []byte{0})
+		e.name = string(name)
+		b = b[n:]
+		out = append(out, e)
+	}
+	return out
+}
+
+// watch adds a directory, or changes its mask, and returns its descriptor.
+func (n *notifier) watch(dir string, mask uint32) (int32, error) {
+	wd, err := unix.InotifyAddWatch(n.fd, dir, mask)
+	return int32(wd), err
+}
+
+func (n *notifier) unwatch(wd int32) { _, _ = unix.InotifyRmWatch(n.fd, uint32(wd)) }
+
+func (n *notifier) close() {
+	close(n.done)
+	_ = n.file.Close()
+	for range n.events { // until the reader has ended
+	}
+}

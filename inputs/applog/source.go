@@ -1,0 +1,130 @@
+package applog
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/common"
+)
+
+// source is one incarnation of a file.
+type source struct {
+	worker *worker
+	name   any // rec.Source and rec.Path, boxed once for all events
+	path   any
+	pod    common.MapStr // fields from the path of a pod's directory; nil for other files
+	format format
+
+	// These belong to the worker while busy is set, to the discoverer while it is not.
+	read     int64  // everything before it was read
+	sum      uint64 // hash of the windowLen bytes before read
+	shipped  int64  // end of the last event published that no processor dropped
+	scanned  int64  // there is no newline in [read, scanned)
+	reported string // the last error said
+	atEnd    bool   // the last turn read and shipped all there is
+
+	// These are guarded by Input.mu. Source, Path, Inode, Born, Head, HeadLen, Inc of rec never change.
+	rec     record
+	file    *os.File  // what it is read from: the handle's file, or its own for a copy; nil while there is none
+	rest    bool      // file is a copy: its end is the end of the source
+	busy    bool      // in the worker's queue, or in a turn
+	again   bool      // woken during a turn
+	flush   flushing  // what the next turn ships though it may not be complete
+	partial time.Time // since when half a line stands at the end; zero if none does
+	halfEnd int64     // where that half line ends
+	turns   []*turn   // published, not all acknowledged; in order
+	telling bool      // in the teller's queue, or told and not acknowledged
+
+	// These belong to the discoverer.
+	handle   *handle
+	orphan   time.Time // since when it has no file of its own; zero before that
+	searched time.Time // when its rest was last looked for
+	fresh    bool      // loaded from the registry, and not read since
+	foreign  bool      // another input has it
+	why      string    // what has become of its file
+}
+
+// flushing says what is shipped though more of it may come.
+type flushing int
+
+const (
+	flushNone  flushing = iota
+	flushEvent          // an event of whole lines, which others may join
+	flushAll            // half a line too
+)
+
+// turn is what one turn of a worker published of one source. It is the Private of each of its events.
+type turn struct {
+	source  *source
+	ends    []int64 // the end of each event, negative once a processor has dropped it
+	acked   int
+	from    int64 // where the turn began, with the hash of its window: good to check all its offsets by
+	fromSum uint64
+	to      int64
+	toSum   uint64
+}
+
+func newSource(rec record, w *worker) *source {
+	s := &source{worker: w, rec: rec, read: rec.Offset, shipped: rec.Shipped, sum: rec.Sum}
+	s.name, s.path, s.pod = rec.Source, rec.Path, podFields(rec.Path)
+	return s
+}
+
+// ack notes that the next event of a turn is acknowledged. The caller holds Input.mu.
+func (t *turn) ack() {
+	r := &t.source.rec
+	end := t.ends[t.acked]
+	t.acked++
+	if end < 0 {
+		r.Offset = -end
+	} else {
+		r.Offset, r.Shipped = end, end
+	}
+	r.Anchor, r.Sum = t.from, t.fromSum
+}
+
+// settle drops the turns whose events are all acknowledged and returns the bytes they had in flight. What such a turn had
+// read and not shipped counts as done with it. The caller holds Input.mu.
+func (s *source) settle() (bytes int64) {
+	for len(s.turns) > 0 && s.turns[0].acked == len(s.turns[0].ends) {
+		t := s.turns[0]
+		s.turns[0] = nil
+		s.turns = s.turns[1:]
+		if t.to >= s.rec.Offset { // else events of a later turn were acknowledged in the same call
+			s.rec.Offset, s.rec.Anchor, s.rec.Sum = t.to, t.to, t.toSum
+		}
+		bytes += t.to - t.from
+	}
+	if len(s.turns) == 0 {
+		s.turns = nil
+	}
+	s.rec.Cuts = slices.DeleteFunc(s.rec.Cuts, func(c int64) bool { return c <= s.rec.Offset })
+	if len(s.rec.Cuts) == 0 {
+		s.rec.Cuts = nil
+	}
+	return bytes
+}
+
+// podFields reads what the path of a pod's log directory says:
+// /…/<pod UID>/volumes/kubernetes.io~empty-dir/applog-<service UUID>-endname-<title>/x.log
+func podFields(path string) common.MapStr {
+	segs := strings.Split(path, "/")
+	for i := len(segs) - 2; i >= 3; i-- {
+		name, ok := strings.CutPrefix(segs[i], "applog-")
+		if !ok || segs[i-1] != "kubernetes.io~empty-dir" || segs[i-2] != "volumes" {
+			continue
+		}
+		out := common.MapStr{"kubernetes": common.MapStr{"pod": common.MapStr{"uid": segs[i-3]}}}
+		service, title, ok := strings.Cut(name, "-endname-")
+		if service != "" {
+			out["service"] = common.MapStr{"id": service}
+		}
+		if ok && title != "" {
+			out["tally"] = common.MapStr{"applog": common.MapStr{"title": title}}
+		}
+		return out
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package journald
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common/acker"
+)
+
+// Positions keeps where reading goes on after a restart; *positions.Store is one. Values are stored as JSON. Set is seen by
+// Get at once; it is durable only when a later Sync has returned, or by itself soon after. All methods may be called from
+// several goroutines.
+type Positions interface {
+	Get(key string, v any) (bool, error)
+	Set(key string, v any) error
+	Sync() error
+	Range(prefix string, f func(key string, raw []byte) error) error
+}
+
+// position is the stored state of one source in one path of one input.
+type position struct {
+	// Source is the name in the ledger. It is kept, so that a new product_uuid or machine-id does not rename the source.
+	Source string `json:"source"`
+	// Next is the sequence number that reading goes on from; all below are shipped, skipped, or reported lost, but for
+	// those in Held.
+	Next uint64 `json:"next"`
+	// Skipped is the number of units right before Next that were passed over and are in no shipped event's position yet.
+	Skipped uint64 `json:"skipped"`
+	// Cursor is that of the last entry read before Next; empty where none was read (reading began at the tail).
+	Cursor string `json:"cursor,omitempty"`
+	// Volatile says that the files are in memory (/run): journald may copy them to another journal, see flush.go.
+	Volatile bool `json:"volatile,omitempty"`
+	// Held are entries before Next which were read but not shipped: pieces of messages whose last piece is to come.
+	Held []piece `json:"held,omitempty"`
+	// Cut has, by the first number of a joined message, the number of the piece after which a timeout ended it. It is
+	// written before the message is shipped, so that a replay ends it at the same place.
+	Cut map[uint64]uint64 `json:"cut,omitempty"`
+}
+
+// piece is a held entry, with the number of units right before it that were passed over.
+type piece struct {
+	Seq     uint64 `json:"seq"`
+	Skipped uint64 `json:"skipped,omitempty"`
+}
+
+// state is what of a position changes with each entry, in the form that is cheap to make.
+type state struct {
+	next, skipped uint64
+	last          cursor
+	held          []piece
+}
+
+// mark travels with an event as its Private value: the state to store when the event, and all before it, are acknowledged.
+type mark struct {
+	account *account
+	at      state
+	cut     uint64 // the first number of a message that a timeout ended, 0 for all others
+	// control marks a control record, which moves no position.
+	control bool
+	// dropped is set when a processor dropped the event, whose units then count as skipped: skippedThen.
+	dropped     bool
+	skippedThen uint64
+}
+
+// account stores the position of one source as acknowledgements come. Its methods may be called from several goroutines.
+type account struct {
+	key    string
+	source string
+	// volatile: see position.Volatile.
+	volatile bool
+	store    Positions
+	fail     func(error) // told when a position could not be stored; reading goes on
+
+	mu        sync.Mutex
+	published *mark // the last event handed to the pipeline, nil when it was acknowledged
+	after     *state
+	stored    state // what was stored last
+	cuts      map[uint64]uint64
+}
+
+func (a *account) set(s state) error {
+	a.stored = s
+	p := position{Source: a.source, Next: s.next, Skipped: s.skipped, Held: s.held, Cut: maps.Clone(a.cuts), Volatile: a.volatile}
+	if !s.last.seqID.isZero() {
+		p.Cursor = s.last.String()
+	}
+	return a.store.Set(a.key, p)
+}
+
+func (a *account) try(s state) {
+	if err := a.set(s); err != nil {
+		a.fail(err)
+	}
+}
+
+// begin stores the place where reading begins, durably.
+func (a *account) begin(s state) error {
+	a.mu.Lock()
+	err := a.set(s)
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return a.store.Sync()
+}
+
+// end notes, durably, that the message that begins at first ends with the piece last. It moves nothing else.
+func (a *account) end(first, last uint64) error {
+	a.mu.Lock()
+	if a.cuts == nil {
+		a.cuts = map[uint64]uint64{}
+	}
+	a.cuts[first] = last
+	err := a.set(a.stored)
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return a.store.Sync()
+}
+
+// publishing notes that the event with m is about to be handed to the pipeline.
+func (a *account) publishing(m *mark) {
+	a.mu.Lock()
+	a.published, a.after = m, nil
+	a.mu.Unlock()
+}
+
+// passed notes that everything before s.next is dealt with, apart from events that are not acknowledged yet.
+func (a *account) passed(s state) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.published != nil {
+		a.after = &s
+		return
+	}
+	a.try(s)
+}
+
+// acknowledged takes a call's acknowledgements: it stores the state of m, the last of the source's marks that move the position
+// (nil where there is none), and forgets cuts. last is the last mark of all. shipped is false where all events were dropped by a
+// processor: the state after them is stored at the end of the batch that is being read, for which passed is called.
+func (a *account) acknowledged(last, m *mark, cuts []uint64, shipped bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, first := range cuts {
+		delete(a.cuts, first)
+	}
+	if last == a.published {
+		after := a.after
+		a.published, a.after = nil, nil
+		if after != nil {
+			a.try(*after)
+			return
+		}
+		if !shipped {
+			return
+		}
+	}
+	if m != nil {
+		a.try(m.at)
+	}
+}
+
+// ackHandler receives the acknowledgements of one client. The pipeline acknowledges in the order of publishing, so the
+// last mark of a source stands for those before it.
+type ackHandler struct{ beat.ACKer }
+
+func newACKHandler() beat.ACKer {
+	return ackHandler{acker.EventPrivateReporter(func(_ int, data []any) {
+		type done struct {
+			last, moves *mark
+			cuts        []uint64
+			shipped     bool
+		}
+		by := map[*account]*done{}
+		for _, private := range data {
+			m, ok := private.(*mark)
+			if !ok {
+				continue
+			}
+			d := by[m.account]
+			if d == nil {
+				d = &done{}
+				by[m.account] = d
+			}
+			d.last = m
+			if m.control {
+				continue
+			}
+			d.moves = m
+			d.shipped = d.shipped || !m.dropped
+			if m.cut != 0 {
+				d.cuts = append(d.cuts, m.cut)
+			}
+		}
+		for a, d := range by {
+			a.acknowledged(d.last, d.moves, d.cuts, d.shipped)
+		}
+	})}
+}
+
+// AddEvent is called within Publish, after the processors.
+func (h ackHandler) AddEvent(event beat.Event, published bool) {
+	if m, ok := event.Private.(*mark); ok && !published && !m.control {
+		m.dropped = true
+		m.at.skipped = m.skippedThen
+	}
+	h.ACKer.AddEvent(event, published)
+}

@@ -1,0 +1,102 @@
+package journald
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/beats/v7/filebeat/input/journald/pkg/journalfield"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
+)
+
+// TestSameAsFilebeat converts random entries with Filebeat's converter, too: names, types and values must be the same.
+func TestSameAsFilebeat(t *testing.T) {
+	theirs := journalfield.NewConverter(logp.NewLogger("test"), nil)
+	ours := newConverter(false)
+	random := rand.New(rand.NewPCG(3, 4))
+	names := []string{"MY_FIELD", "_MY_OTHER", "__CURSOR"}
+	for _, c := range conversions {
+		names = append(names, c.field)
+	}
+	values := []string{"", "0", "12", "-3", "1000", "12,root", "x12", "9223372036854775808", "text", "/bin/sh -c \"echo a b\" c", "ü\n", " ", "4294967295"}
+	for range 20_000 {
+		e, m := &entry{}, map[string]string{}
+		for range random.IntN(15) {
+			name, value := names[random.IntN(len(names))], values[random.IntN(len(values))]
+			if _, ok := m[name]; ok {
+				continue
+			}
+			m[name] = value
+			e.fields = append(e.fields, field{[]byte(name), []byte(value)})
+		}
+		want := theirs.Convert(m)
+		got := ours.event(e, time.Time{}).Fields
+		delete(got, "event")
+		if !reflect.DeepEqual(want, got) {
+			t.Fatalf("%v becomes\n%v\nwant\n%v", m, got, want)
+		}
+	}
+}
+
+func TestConvert(t *testing.T) {
+	c := newConverter(true)
+	now := time.Now()
+	e := fieldsOf("MESSAGE=one", "MESSAGE=two", "_PID=1", "_PID=2", "_PID=3", "FOO=a", "_FOO=b", "__FOO=c", "PRIORITY=6", "PRIORITY=x",
+		"_HOSTNAME=other", "BIN=a\xff\x00b")
+	e.realtime, e.cut = 1_700_000_000_123_456, true
+	for range 2 { // values are kept from entry to entry, lists are not
+		got := c.event(e, now)
+		if want := time.UnixMicro(1_700_000_000_123_456); !got.Timestamp.Equal(want) {
+			t.Errorf("the time is %v, want %v", got.Timestamp, want)
+		}
+		for name, want := range map[string]any{
+			"message": "one\ntwo", "journald.pid": []any{int64(1), int64(2), int64(3)}, "process.pid": int64(3),
+			"journald.custom.foo": []string{"a", "b", "c"}, "syslog.priority": []any{int64(6), "x"}, "log.syslog.priority": []any{int64(6), "x"},
+			"journald.custom.bin": "a\uFFFD\x00b", "log.source.address": "other", "host.hostname": "other",
+			"log.flags": []string{"truncated"}, "event.kind": "event", "event.created": now,
+		} {
+			if v, err := got.Fields.GetValue(name); err != nil || !reflect.DeepEqual(v, want) {
+				t.Errorf("%s is %#v, %v, want %#v", name, v, err, want)
+			}
+		}
+	}
+}
+
+// TestRealFields reads fields of all kinds out of a journal file: binary, with several values, compressed, and too long.
+func TestRealFields(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "system.journal")
+	long := strings.Repeat("long ", 50_000)
+	huge := strings.Repeat("x", maxValue+5)
+	x := new(export)
+	x.add("MESSAGE", "two\nlines", "TAG", "a", "TAG", "b", "BIN", "\x00\xff\x01", "LONG", long, "_UID", "7", "_GID", "8")
+	x.add("MESSAGE", huge, "AFTER", "1")
+	x.add("MESSAGE", "last")
+	x.write(t, path)
+	events := start(t, common.MapStr{"paths": []string{path}}, setup{}).wait(t, 3)
+	want := func(i int, name string, want any) {
+		t.Helper()
+		if v, err := events[i].Fields.GetValue(name); err != nil || !reflect.DeepEqual(v, want) {
+			t.Errorf("%s of event %d is %#.100v, %v, want %#.100v", name, i, v, err, want)
+		}
+	}
+	want(0, "message", "two\nlines")
+	want(0, "journald.custom.bin", "\x00\uFFFD\x01")
+	want(0, "journald.custom.long", long)
+	want(0, "user.id", "7")
+	want(0, "user.group.id", "8")
+	want(0, "journald.host.boot_id", testBoot)
+	if v, _ := events[0].Fields.GetValue("journald.custom.tag"); !reflect.DeepEqual(v, []string{"a", "b"}) && !reflect.DeepEqual(v, []string{"b", "a"}) {
+		t.Errorf("the field with two values is %v", v)
+	}
+	want(1, "message", huge[:maxValue])
+	want(1, "log.flags", []string{"truncated"})
+	want(1, "journald.custom.after", "1")
+	want(2, "message", "last")
+	if _, err := events[2].Fields.GetValue("log.flags"); err == nil {
+		t.Error("an event is marked as cut that was not")
+	}
+}

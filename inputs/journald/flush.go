@@ -1,0 +1,120 @@
+package journald
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+)
+
+// flushWait is how long an entry that may be a copy waits for journald to finish the copying.
+const flushWait = 5 * time.Second
+
+// errWait ends the reading of a batch: the next entry is to be looked at again later.
+var errWait = errors.New("journald may be copying a journal")
+
+// flushes keeps entries from coming twice when journald copies the journal it kept in memory (/run) to disk (/var), early at
+// boot or by journalctl --flush. The copies are entries of another journal, with numbers of their own, but with the same
+// boot, times and checksum. journald copies all in order, then removes the files in /run, and writes what is new to /var.
+//
+// So if the journal on disk has a copy of the last entry that was read of the one in memory, then what comes before it,
+// of the same boot and not later, are copies of what was read as well.
+type flushes struct {
+	read    map[id128]cursor // the last entry read of journals in memory that were read by an earlier run
+	copies  map[cursor]uint64
+	waiting time.Time
+}
+
+// restore finds out what earlier runs have read of journals in memory, whose files may be gone.
+func (fl *flushes) restore(f *follower) {
+	fl.read, fl.copies = map[id128]cursor{}, map[cursor]uint64{}
+	prefix := f.key + "::"
+	err := f.store.Range(prefix, func(key string, raw []byte) error {
+		var p position
+		if err := json.Unmarshal(raw, &p); err != nil || !p.Volatile || strings.Contains(key[len(prefix):], "::") {
+			return nil
+		}
+		if c, err := parseCursor(p.Cursor); err == nil {
+			fl.read[c.seqID] = c
+		}
+		return nil
+	})
+	if err != nil {
+		f.log.Warnf("Cannot find what was read of journals in memory: %v", err)
+	}
+}
+
+// before lets the journals in memory be read to their ends before entries of s that were read already are looked at: what s
+// has copies of was in those journals by then.
+func (fl *flushes) before(s *source) error {
+	if s.account.volatile {
+		return nil
+	}
+	for _, v := range s.follower.order {
+		if !v.account.volatile {
+			continue
+		}
+		for more := true; more && s.ctx.Err() == nil; {
+			var err error
+			if more, err = v.step(); err != nil {
+				return err
+			}
+		}
+		fl.read[v.id] = v.last
+	}
+	return nil
+}
+
+// copied tells whether e, the next entry of s, is a copy of one that was read. errWait: it may be one, which cannot be said
+// yet.
+func (fl *flushes) copied(s *source, e *entry) (bool, error) {
+	if s.account.volatile {
+		return false, nil
+	}
+	for _, last := range fl.read {
+		if last.boot != e.boot || e.monotonic > last.monotonic || last.seqID.isZero() {
+			continue
+		}
+		upTo, known := fl.copies[last]
+		if !known {
+			if upTo = fl.find(s, last); upTo == 0 {
+				if fl.waiting.IsZero() {
+					fl.waiting = time.Now()
+				}
+				if time.Since(fl.waiting) < flushWait {
+					return false, errWait
+				}
+			}
+			fl.waiting = time.Time{}
+			fl.copies[last] = upTo // 0: it has no copy in s, so that s is no copy of that journal
+		}
+		if e.seq <= upTo {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// find returns the number in s of the copy of the entry, 0 where there is none.
+func (fl *flushes) find(s *source, of cursor) uint64 {
+	r, err := s.files.openAt(s, place{boot: of.boot, monotonic: of.monotonic})
+	if err != nil {
+		return 0
+	}
+	defer r.close()
+	for {
+		b, err := r.read()
+		if err != nil || len(b) == 0 {
+			return 0
+		}
+		var e entry
+		for len(b) > 0 {
+			if b, err = e.unpack(b); err != nil || e.boot != of.boot || e.monotonic > of.monotonic {
+				return 0
+			}
+			if e.monotonic == of.monotonic && e.realtime == of.realtime && e.xor == of.xor {
+				return e.seq
+			}
+		}
+	}
+}

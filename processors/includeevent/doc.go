@@ -1,0 +1,2 @@
+// Package includeevent lets only those events pass for which a condition holds.
+package includeevent

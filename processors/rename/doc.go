@@ -1,0 +1,2 @@
+// Package rename renames fields; objects with all that is below them. It is rename of Beats.
+package rename

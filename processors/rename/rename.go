@@ -1,0 +1,86 @@
+package rename
+
+import (
+	"fmt"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/processors/processor"
+	"github.com/tallylog/tally/strictyaml"
+)
+
+// Processor renames fields.
+type Processor struct{ c config }
+
+type config struct {
+	Fields        []pair `yaml:"fields,required"`
+	IgnoreMissing bool   `yaml:"ignore_missing"`
+	FailOnError   bool   `yaml:"fail_on_error"`
+}
+
+type pair struct {
+	From string `yaml:"from,required"`
+	To   string `yaml:"to,required"`
+}
+
+var _ processor.Processor = (*Processor)(nil)
+
+// New reads the configuration; README.md says what each key means.
+func New(n strictyaml.Node) (*Processor, error) {
+	c := config{FailOnError: true}
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	for _, f := range c.Fields {
+		if err := processor.CheckName(f.To); err != nil {
+			return nil, n.At("fields").Place(err)
+		}
+		if f.From == event.Timestamp {
+			return nil, n.At("fields").Errorf("@timestamp cannot be renamed; copy_fields copies it")
+		}
+	}
+	return &Processor{c}, nil
+}
+
+// FailureTag marks an event whose fields could not be renamed.
+const FailureTag = "_renamefailure"
+
+// Process implements processor.Processor.
+func (p *Processor) Process(e *event.Event) (bool, error) {
+	return true, processor.All(e, len(p.c.Fields), func(i int) error {
+		if err := p.move(e, p.c.Fields[i]); err != nil && p.c.FailOnError {
+			return processor.Fail(FailureTag, "rename: %w", err)
+		}
+		return nil
+	})
+}
+
+func (p *Processor) move(e *event.Event, f pair) error {
+	leaves := processor.Under(e, f.From)
+	if len(leaves) == 0 {
+		if p.c.IgnoreMissing {
+			return nil
+		}
+		return fmt.Errorf("field %q is missing", f.From)
+	}
+	if processor.Has(e, f.To) && f.To != event.Timestamp {
+		return fmt.Errorf("field %q is there already", f.To)
+	}
+	for i := range leaves {
+		leaves[i].Name = f.To + leaves[i].Name[len(f.From):]
+		if len(leaves[i].Name) > event.MaxName {
+			return fmt.Errorf("the name %q is too long", leaves[i].Name)
+		}
+		if err := processor.CheckTime(leaves[i]); err != nil {
+			return err
+		}
+	}
+	e.Delete(f.From)
+	for _, l := range leaves {
+		if err := processor.Put(e, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Processor) String() string { return fmt.Sprintf("rename=%+v", p.c.Fields) }

@@ -1,0 +1,2 @@
+// Package replace rewrites texts by regular expressions. It is replace of Beats.
+package replace

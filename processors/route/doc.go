@@ -1,0 +1,2 @@
+// Package route sets the data stream that an event belongs to.
+package route

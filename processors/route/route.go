@@ -1,0 +1,114 @@
+package route
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/processors/processor"
+	"github.com/tallylog/tally/strictyaml"
+)
+
+// Processor sets the fields of the data stream, as ECS names them: data_stream.type, data_stream.dataset, data_stream.namespace.
+type Processor struct{ parts []part }
+
+type part struct {
+	name string
+	text []piece
+}
+
+// piece is a literal, or the field whose value goes in its place.
+type piece struct{ text, field, otherwise string }
+
+type config struct {
+	Type      string `yaml:"type"`
+	Dataset   string `yaml:"dataset"`
+	Namespace string `yaml:"namespace"`
+}
+
+var _ processor.Processor = (*Processor)(nil)
+
+// New reads the configuration; README.md says what each key means.
+func New(n strictyaml.Node) (*Processor, error) {
+	var c config
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	p := &Processor{}
+	for _, x := range []struct{ key, value string }{{"type", c.Type}, {"dataset", c.Dataset}, {"namespace", c.Namespace}} {
+		if x.value == "" {
+			continue
+		}
+		text, err := parse(x.value)
+		if err != nil {
+			return nil, n.At(x.key).Errorf("%v", err)
+		}
+		p.parts = append(p.parts, part{"data_stream." + x.key, text})
+	}
+	if len(p.parts) == 0 {
+		return nil, n.Errorf("type, dataset or namespace is wanted")
+	}
+	return p, nil
+}
+
+// parse reads a text with %{[field]} or %{[field]:otherwise} in it, as Beats' index names have.
+func parse(s string) ([]piece, error) {
+	var out []piece
+	for s != "" {
+		text, rest, found := strings.Cut(s, "%{[")
+		if text != "" {
+			out = append(out, piece{text: text})
+		}
+		if !found {
+			break
+		}
+		inner, after, ok := strings.Cut(rest, "}")
+		field, otherwise, closed := strings.Cut(inner, "]")
+		if !ok || !closed || field == "" || otherwise != "" && otherwise[0] != ':' {
+			return nil, fmt.Errorf("a field is written %%{[name]} or %%{[name]:otherwise}")
+		}
+		out = append(out, piece{field: field, otherwise: strings.TrimPrefix(otherwise, ":")})
+		s = after
+	}
+	return out, nil
+}
+
+// maxPart bounds a part of the name, as Elasticsearch does.
+const maxPart = 100
+
+// Process implements processor.Processor.
+func (p *Processor) Process(e *event.Event) (bool, error) {
+	for _, q := range p.parts {
+		var b strings.Builder
+		for _, x := range q.text {
+			if x.field == "" {
+				b.WriteString(x.text)
+			} else if v, ok := e.Get(x.field); ok && v != "" {
+				b.WriteString(v)
+			} else {
+				b.WriteString(x.otherwise)
+			}
+		}
+		e.Put(q.name, clean(b.String()))
+	}
+	return true, nil
+}
+
+// clean makes a text one that may stand in the name of an index: lower case, nothing of what such names must not have.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`\/*?"<>| ,#:-`, r) || r < ' ' {
+			return '_'
+		}
+		return r
+	}, strings.ToLower(s))
+	if len(s) > maxPart {
+		s = strings.ToValidUTF8(s[:maxPart], "")
+	}
+	if s == "" {
+		return "default"
+	}
+	return s
+}
+
+func (p *Processor) String() string { return fmt.Sprintf("route=%+v", p.parts) }

@@ -1,0 +1,22 @@
+package route
+
+import (
+	"testing"
+
+	"github.com/tallylog/tally/processors/processortest"
+)
+
+func TestKit(t *testing.T) { processortest.Check(t, "route", New) }
+
+func TestProcess(t *testing.T) {
+	f := processortest.Rows(t, New)
+	f(`dataset: nginx.access`, `{"a":"x"}`, `{"a":"x","data_stream":{"dataset":"nginx.access"}}`)
+	f(`{type: logs, dataset: "%{[kubernetes.labels.app]:other}", namespace: "n_%{[a]}"}`, `{"a":"My/App-1"}`, `{"a":"My/App-1","data_stream":{"type":"logs","dataset":"other","namespace":"n_my_app_1"}}`)
+	f(`dataset: "%{[z]}"`, `{"a":"x"}`, `{"a":"x","data_stream":{"dataset":"default"}}`)
+	processortest.Refused(t, New)("{}\n", "type, dataset or namespace is wanted")
+	processortest.Refused(t, New)("dataset: '%{[a}'\n", "a field is written")
+}
+
+func BenchmarkProcess(b *testing.B) {
+	processortest.Bench(b, processortest.Make(b, New, `dataset: "%{[app]}"`), `{"message":"m","app":"shop"}`)
+}

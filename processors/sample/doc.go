@@ -1,0 +1,2 @@
+// Package sample lets a share of the events pass.
+package sample

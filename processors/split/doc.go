@@ -1,0 +1,2 @@
+// Package split cuts a text into a list.
+package split

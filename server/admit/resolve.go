@@ -1,0 +1,90 @@
+package admit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/ledger"
+	"github.com/tallylog/tally/server/record"
+)
+
+// noteSkipped keeps the skip that a refused event brought, when the account does not have it.
+func (a *Admission) noteSkipped(b *record.Batch, p *ledger.Position) {
+	if p.Skipped == 0 {
+		return
+	}
+	r := ledger.Range{From: p.From - p.Skipped, To: p.From}
+	a.mu.Lock()
+	acct := a.lookup(key{b.Tenant, b.Client, p.Source})
+	has := acct == nil || acct.now.skipped.Contains(r)
+	a.mu.Unlock()
+	if !has {
+		b.Notes = append(b.Notes, record.Note{Kind: record.Skipped, Source: p.Source, Range: r})
+	}
+}
+
+// nameSources notes the name and the attributes of each source at first sight.
+func (a *Admission) nameSources(b *record.Batch) {
+	last := ""
+	for i := range b.Events {
+		e := &b.Events[i]
+		source := e.Position.Source
+		if source == "" || source == last {
+			continue
+		}
+		last = source
+		a.mu.Lock()
+		acct := a.lookup(key{b.Tenant, b.Client, source})
+		if acct != nil && acct.now.name == "" {
+			acct.now.name = sourceName(e)
+			b.Notes = append(b.Notes, record.Note{Kind: record.Name, Source: source, Text: acct.now.name})
+			if text := AttributesOf(e, source).Text(); text != "" {
+				b.Notes = append(b.Notes, record.Note{Kind: record.Attributes, Source: source, Text: text})
+			}
+		}
+		a.mu.Unlock()
+	}
+}
+
+// sourceName is what people know a source by.
+func sourceName(e *event.Event) string {
+	if path, ok := e.Get("log.file.path"); ok && path != "" {
+		return path
+	}
+	if host, ok := e.Get("host.name"); ok && kind(e.Position.Source) == "journal" {
+		return "journal of " + host
+	}
+	return e.Position.Source
+}
+
+// resolve asks the store which candidates are really there. It waits until the store has every record written so far.
+func (a *Admission) resolve(ctx context.Context, t *ticket, b *record.Batch, fates []fate) error {
+	if err := a.feeder.barrier(ctx); err != nil {
+		return err
+	}
+	has, err := a.store.Has(ctx, b.Tenant, t.ids)
+	if err != nil {
+		return fmt.Errorf("cannot look up %d ids: %w", len(t.ids), err)
+	}
+	horizon := int64(0)
+	if a.o.Retention > 0 {
+		horizon = time.Now().Add(-a.o.Retention).UnixNano()
+	}
+	for i, f := range fates {
+		if f != candidate {
+			continue
+		}
+		e := &b.Events[i]
+		switch {
+		case has[e.ID], e.HasPosition() && e.Time < horizon:
+			fates[i] = known
+		case e.HasPosition() && e.Position.Part == 0:
+			fates[i] = conflict
+		default:
+			fates[i] = fresh
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/auth"
+	"github.com/tallylog/tally/server/query"
+	"github.com/tallylog/tally/server/tail"
+)
+
+// tailQueue is the number of events kept for a slow live tail.
+const tailQueue = 10_000
+
+// heartbeat is the time between signs of life on a silent live tail, and between looks at whether its credentials still hold.
+const heartbeat = 5 * time.Second
+
+// tail sends matching events as they become durable, as server-sent events
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+func (a *API) tail(w http.ResponseWriter, r *http.Request) error {
+	p, err := readParams(w, r)
+	if err != nil {
+		return err
+	}
+	if err := p.known("query", "fields"); err != nil {
+		return err
+	}
+	s, err := p.search(r)
+	if err != nil {
+		return err
+	}
+	who, _ := auth.FromContext(r.Context())
+	if err := a.tails.enter(r.Context(), who.TenantID); err != nil {
+		return err
+	}
+	defer a.tails.leave(who.TenantID)
+	a.audit(&request{params: p, search: s, who: who, r: r}, "tail")
+	watch := a.Hub.Watch(s.Tenant, query.Compile(s.Expr).Match, tailQueue)
+	defer watch.Close()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	rc := http.NewResponseController(w)
+	buf := bufio.NewWriterSize(w, 64<<10)
+	fmt.Fprint(buf, ": tail\n\n")
+	keep := keep(p.list("fields"))
+	var line []byte
+	next := nextBatch(r, watch)
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		// A client that does not read must not hold the connection for ever.
+		_ = rc.SetWriteDeadline(time.Now().Add(30 * time.Second))
+		if buf.Flush() != nil || rc.Flush() != nil {
+			return nil
+		}
+		select {
+		case b := <-next:
+			if b.err != nil {
+				return nil
+			}
+			for _, e := range b.events {
+				line = append(e.AppendJSON(append(line[:0], "data: "...), keep), '\n', '\n')
+				if _, err := buf.Write(line); err != nil {
+					return nil
+				}
+			}
+			if b.skipped > 0 {
+				fmt.Fprintf(buf, "event: skipped\ndata: {\"count\":%d}\n\n", b.skipped)
+			}
+		case <-beat.C:
+			if again, err := a.Auth.Authenticate(r); err != nil || again.Name != who.Name || !again.Allows(auth.Read) {
+				fmt.Fprint(buf, "event: error\ndata: {\"code\":\"unauthorized\",\"message\":\"the credentials no longer hold\"}\n\n")
+				_ = buf.Flush()
+				return nil
+			}
+			fmt.Fprint(buf, ": alive\n\n")
+		case <-a.Stopping:
+			return nil
+		}
+	}
+}
+
+type batch struct {
+	events  []*event.Event
+	skipped int64
+	err     error
+}
+
+// nextBatch moves what a watcher gets into a channel, until the request ends.
+func nextBatch(r *http.Request, watch *tail.Watcher) <-chan batch {
+	c := make(chan batch)
+	go func() {
+		for {
+			var b batch
+			b.events, b.skipped, b.err = watch.Next(r.Context())
+			select {
+			case c <- b:
+			case <-r.Context().Done():
+				return
+			}
+			if b.err != nil {
+				return
+			}
+		}
+	}()
+	return c
+}

@@ -1,0 +1,139 @@
+package clean
+
+import (
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/ledger"
+	"github.com/tallylog/tally/processors"
+	"github.com/tallylog/tally/server/record"
+)
+
+// Clean takes the events of a batch through the pipelines. Those that are dropped, or joined to others, leave the batch; their ranges
+// become notes.
+func (p *Pipelines) Clean(b *record.Batch) { p.clean(b, nil) }
+
+// watcher is told what happens to the events of a batch.
+type watcher interface {
+	step(q *Pipeline, s *processors.Step, depth int, e *event.Event, kept bool, err error)
+	taken(e, into *event.Event)
+	left(e *event.Event)
+}
+
+// clean is Clean with a watcher, or nil.
+func (p *Pipelines) clean(b *record.Batch, w watcher) {
+	if len(p.List) == 0 || len(b.Events) == 0 {
+		return
+	}
+	pending := make([]*event.Event, len(b.Events))
+	for i := range b.Events {
+		pending[i] = &b.Events[i]
+	}
+	gone := map[*event.Event]bool{}
+	chosen := make([]*event.Event, 0, len(pending))
+	for _, q := range p.List {
+		if len(pending) == 0 {
+			break
+		}
+		chosen, pending = q.choose(chosen[:0], pending)
+		if len(chosen) == 0 {
+			continue
+		}
+		q.Stats.Events.Add(int64(len(chosen)))
+		o := processors.Observer{}
+		if w != nil {
+			o.Step = func(s *processors.Step, depth int, e *event.Event, kept bool, err error) {
+				w.step(q, s, depth, e, kept, err)
+			}
+		}
+		o.Taken = func(e, into *event.Event) {
+			gone[e] = true
+			if w != nil {
+				w.taken(e, into)
+			}
+			if into != nil {
+				q.Stats.Joined.Add(1)
+			} else {
+				q.Stats.Dropped.Add(1)
+			}
+			account(b, e, into == nil)
+		}
+		left := q.Chain.Run(chosen, o)
+		if q.Continue {
+			pending = merge(b, pending, left, gone)
+		}
+	}
+	for i := range b.Events {
+		if e := &b.Events[i]; w != nil && !gone[e] {
+			w.left(e)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	kept := b.Events[:0]
+	for i := range b.Events {
+		if !gone[&b.Events[i]] {
+			kept = append(kept, b.Events[i])
+		}
+	}
+	clear(b.Events[len(kept):])
+	b.Events = kept
+}
+
+// choose parts the events that the pipeline takes from the others.
+func (q *Pipeline) choose(chosen, pending []*event.Event) (in, out []*event.Event) {
+	if q.When == nil {
+		return append(chosen, pending...), pending[:0]
+	}
+	out = pending[:0]
+	for _, e := range pending {
+		if q.When.Check(e) {
+			chosen = append(chosen, e)
+		} else {
+			out = append(out, e)
+		}
+	}
+	return chosen, out
+}
+
+// merge puts events that go on back among those that were not chosen, in the order of the batch.
+func merge(b *record.Batch, pending, left []*event.Event, gone map[*event.Event]bool) []*event.Event {
+	want := make(map[*event.Event]bool, len(pending)+len(left))
+	for _, e := range pending {
+		want[e] = true
+	}
+	for _, e := range left {
+		want[e] = true
+	}
+	out := make([]*event.Event, 0, len(want))
+	for i := range b.Events {
+		if e := &b.Events[i]; want[e] && !gone[e] {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// account notes the range of an event that is gone: with the range of its own where no other event has taken that over, and with
+// what was skipped before it. Ranges that touch become one note.
+func account(b *record.Batch, e *event.Event, own bool) {
+	if !e.HasPosition() {
+		return
+	}
+	p := &e.Position
+	add := func(r ledger.Range) {
+		if n := len(b.Notes); n > 0 {
+			last := &b.Notes[n-1]
+			if last.Kind == record.Skipped && last.Source == p.Source && last.Range.To == r.From {
+				last.Range.To = r.To
+				return
+			}
+		}
+		b.Notes = append(b.Notes, record.Note{Kind: record.Skipped, Source: p.Source, Range: r})
+	}
+	if p.Skipped > 0 {
+		add(ledger.Range{From: p.From - p.Skipped, To: p.From})
+	}
+	if own {
+		p.Pieces(add)
+	}
+}

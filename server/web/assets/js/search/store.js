@@ -1,0 +1,227 @@
+// The state of the search page and what changes it. Components only read these signals and call these functions.
+import { Failure, getJSON, onLeave, readEvents } from "../api.js";
+import { batch, signal } from "../html.js";
+import { behind, forAPI, resolve, stepFor } from "../time.js";
+import { forget, show, view } from "../view.js";
+import { withClause } from "../clauses.js";
+import { levelClass, levelField, levels, Lines } from "./lines.js";
+
+/** lines is the list on the screen; the signal changes its object at every change of the list. */
+export const lines = signal({ list: [] });
+/** phase of the search: idle, searching, more (a further page is on its way), done, failed. */
+export const phase = signal("idle");
+/** failure is the Failure that ended the last search, or null. */
+export const failure = signal(null);
+/** complete is true when all lines of the range are in the list. */
+export const complete = signal(false);
+/** hits is {from, to, step, times, counts: {class: []}, total}, or null while it is not known. */
+export const hits = signal(null);
+/** current is the line under the cursor, open the one whose details are shown. */
+export const current = signal(null);
+export const open = signal(null);
+
+const firstPage = 1000;
+const largestPage = 50000;
+
+let set = new Lines();
+let running = new AbortController();
+let by = "log.level";
+let pageSize = firstPage;
+// Lines that a live tail brings while a search is on its way; null while none is.
+let meanwhile = null;
+// While true, the list is still that of the search before.
+let stale = false;
+
+/** range is a view as parameters of the API. */
+export const range = ({ q, start, end }) => ({ query: q.trim() || "*", start: forAPI(start), end: forAPI(end) });
+
+/** publish shows the present state of the list. */
+function publish() {
+  lines.value = { list: set.list };
+}
+
+/** search runs the view's query from the beginning. What is on the screen stays until the first new lines are here. */
+export async function search() {
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  const wanted = view.peek();
+  const fresh = new Lines();
+  pageSize = firstPage;
+  meanwhile = [];
+  stale = true;
+  batch(() => {
+    phase.value = "searching";
+    failure.value = null;
+    complete.value = false;
+  });
+  countHits(wanted, signal);
+  const showFresh = () => {
+    set = fresh;
+    stale = false;
+    batch(() => {
+      if (current.peek() && !fresh.ids.has(current.peek().id)) current.value = null;
+      publish();
+    });
+  };
+  const joinTail = () => {
+    fresh.merge(meanwhile, Infinity);
+    meanwhile = null;
+    showFresh();
+  };
+  try {
+    let last = 0;
+    const n = await readEvents("query", { ...range(wanted), order: "desc", limit: firstPage }, signal, (events) => {
+      fresh.append(events);
+      if (stale || performance.now() - last > 60) {
+        last = performance.now();
+        showFresh();
+      }
+    });
+    if (signal.aborted) return;
+    batch(() => {
+      joinTail();
+      complete.value = n < firstPage;
+      phase.value = "done";
+    });
+    const better = levelField(fresh.list);
+    if (better !== by) {
+      by = better;
+      countHits(wanted, signal);
+    }
+  } catch (e) {
+    fail(e, signal, joinTail);
+  }
+}
+
+/** fail shows why a search ended, unless it was given up: the state then belongs to the next one, or the session is over. */
+function fail(e, signal, before) {
+  if (signal.aborted) return;
+  batch(() => {
+    before();
+    phase.value = "failed";
+    failure.value = e instanceof Failure ? e : new Failure(0, "internal", e.message, 0);
+  });
+}
+
+/**
+ * more loads the next page: everything up to the time of the oldest line, without those that are there already. Pages
+ * grow, so that someone who scrolls far does not wait often.
+ */
+export async function more() {
+  if (phase.peek() !== "done" || complete.peek() || set.list.length === 0) return;
+  const { signal } = running;
+  const target = set;
+  phase.value = "more";
+  pageSize = Math.min(pageSize * 2, largestPage);
+  try {
+    for (let limit = pageSize; ; limit *= 2) {
+      const end = behind(target.list.at(-1).event["@timestamp"]);
+      let added = 0;
+      const n = await readEvents("query", { ...range(view.peek()), end, order: "desc", limit }, signal, (events) => {
+        added += target.append(events);
+        if (target === set && added > 0) publish();
+      });
+      if (signal.aborted) return;
+      // A full page without a new line: more lines have this very time than the page holds.
+      if (n < limit || added > 0) {
+        batch(() => {
+          complete.value = n < limit;
+          phase.value = "done";
+        });
+        return;
+      }
+    }
+  } catch (e) {
+    fail(e, signal, () => {});
+  }
+}
+
+/** countHits fetches the histogram. Its failure is the search's failure too and is shown there, not twice. */
+async function countHits(wanted, signal) {
+  const now = Date.now();
+  const asked = { from: resolve(wanted.start, now, now - 36e5), to: resolve(wanted.end, now, now) };
+  const step = stepFor(Math.max(asked.to - asked.from, 1), innerWidth < 720 ? 60 : 120);
+  try {
+    const answer = await getJSON("hits", { ...range(wanted), step: step.text, by }, signal);
+    if (!signal.aborted) hits.value = shape(answer.hits, asked, step);
+  } catch {
+    if (!signal.aborted) hits.value = null;
+  }
+}
+
+/** shape sorts the counts into one column a level class, with zeros where nothing was. */
+function shape(list, { from, to }, step) {
+  const at = (text) => Math.floor(Date.parse(text) / step.ms);
+  // Clocks of server and browser differ: a hit beyond the asked range widens it.
+  const firstStep = list.reduce((m, h) => Math.min(m, at(h["@timestamp"])), Math.floor(from / step.ms));
+  const lastStep = list.reduce((m, h) => Math.max(m, at(h["@timestamp"])), Math.max(firstStep, Math.ceil(to / step.ms) - 1));
+  const n = Math.min(lastStep - firstStep + 1, 5000);
+  const counts = Object.fromEntries(levels.map((l) => [l, new Array(n).fill(0)]));
+  let total = 0;
+  for (const h of list) {
+    total += h.count;
+    const i = at(h["@timestamp"]) - firstStep;
+    if (i < n) counts[levelClass(h.by?.[by])][i] += h.count;
+  }
+  const times = Array.from({ length: n }, (_, i) => ((firstStep + i) * step.ms) / 1000);
+  return { from, to, step, times, counts, total };
+}
+
+/** refreshHits counts again while lines stream in. */
+export const refreshHits = () => countHits(view.peek(), running.signal);
+
+/** add brings events of the live tail into the list, which it bounds to max lines. */
+export function add(events, max) {
+  meanwhile?.push(...events);
+  if (stale) return;
+  if (set.merge(events, max) === 0) return;
+  if (set.list.length === max) complete.value = false;
+  publish();
+}
+
+/** catchUp asks for what came since the newest line, at most limit, so that a tail that was (re)connected misses nothing. */
+export async function catchUp(limit, signal, each) {
+  const newest = stale ? undefined : set.list[0]?.event["@timestamp"];
+  await readEvents("query", { ...range(view.peek()), ...(newest ? { start: newest } : {}), end: "", order: "desc", limit }, signal, each);
+}
+
+/** move puts the cursor n lines further down; open details follow it. It returns the new index, -1 without lines. */
+export function move(n) {
+  const { list } = lines.peek();
+  if (list.length === 0) return -1;
+  const at = current.peek() ? list.findIndex((l) => l.id === current.peek().id) : -1;
+  const to = at < 0 ? 0 : Math.min(Math.max(at + n, 0), list.length - 1);
+  batch(() => {
+    current.value = list[to];
+    if (open.peek()) open.value = list[to];
+  });
+  return to;
+}
+
+/** filter narrows the query to a value of a field, or away from it. */
+export function filter(field, value, out) {
+  show({ q: withClause(view.peek().q, field, value, out) });
+}
+
+/** clear forgets every line and everything derived from lines. */
+export function clear() {
+  running.abort();
+  set = new Lines();
+  meanwhile = null;
+  stale = false;
+  batch(() => {
+    publish();
+    phase.value = "idle";
+    failure.value = null;
+    complete.value = false;
+    hits.value = null;
+    current.value = null;
+    open.value = null;
+  });
+}
+
+onLeave(() => {
+  clear();
+  forget();
+});

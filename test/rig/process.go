@@ -1,0 +1,173 @@
+package rig
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Root is the top of the repository.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, serr := os.Stat(filepath.Join(dir, "go.mod")); serr == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			err = os.ErrNotExist
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatalf("cannot find the repository: %v", err)
+	return ""
+}
+
+var builds sync.Map // package → *sync.Once
+
+// Program builds a package into build/ and returns the path of the program. The go command does nothing when it is current.
+func Program(t testing.TB, pkg, name string) string {
+	t.Helper()
+	out := filepath.Join(Root(t), "build", name)
+	once, _ := builds.LoadOrStore(pkg, new(sync.Once))
+	once.(*sync.Once).Do(func() {
+		c := exec.Command("go", "build", "-o", out, pkg)
+		c.Dir = Root(t)
+		if text, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("cannot build %s: %v\n%s", pkg, err, text)
+		}
+	})
+	return out
+}
+
+// Tally, Tallybeat and Filebeat are the programs: ours, and the genuine Filebeat 7.17.29 from its module.
+func Tally(t testing.TB) string     { return Program(t, "./cmd/tally", "tally") }
+func Tallybeat(t testing.TB) string { return Program(t, "./cmd/tallybeat", "tallybeat") }
+func Filebeat(t testing.TB) string {
+	return Program(t, "github.com/elastic/beats/v7/filebeat", "filebeat")
+}
+
+// Process is a running program.
+type Process struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	log  *os.File
+	done chan struct{}
+}
+
+// Start runs a program; its output goes to a file in the test's directory, whose end is shown when the test fails.
+func Start(t testing.TB, env []string, name string, args ...string) *Process {
+	t.Helper()
+	log, err := os.CreateTemp(t.TempDir(), filepath.Base(name)+"-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{t: t, cmd: exec.Command(name, args...), log: log, done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("cannot start %s: %v", name, err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("the end of the log of %s:\n%s", filepath.Base(name), tailOf(p.Log(), 3000))
+		}
+		log.Close()
+	})
+	return p
+}
+
+func tailOf(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// Log is what the program has printed.
+func (p *Process) Log() []byte {
+	b, _ := os.ReadFile(p.log.Name())
+	return b
+}
+
+// Logged waits until the program has printed text.
+func (p *Process) Logged(text string) {
+	p.t.Helper()
+	Eventually(p.t, time.Minute, fmt.Sprintf("%s prints %q", filepath.Base(p.cmd.Path), text), func() bool { return bytes.Contains(p.Log(), []byte(text)) })
+}
+
+// Kill ends the program as a crash would.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// Stop asks the program to end and returns its exit code.
+func (p *Process) Stop() int {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	return p.Wait(30 * time.Second)
+}
+
+// Wait returns the exit code once the program has ended.
+func (p *Process) Wait(max time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(max):
+		p.t.Fatalf("%s does not end within %v", filepath.Base(p.cmd.Path), max)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// PeakRSS is the most memory that the program has had resident so far, in bytes.
+func (p *Process) PeakRSS() int64 {
+	p.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var kib int64
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
+		p.t.Fatalf("cannot read VmHWM of %s: %v", filepath.Base(p.cmd.Path), err)
+	}
+	return kib << 10
+}
+
+// Exited tells whether the program has ended by itself.
+func (p *Process) Exited() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Eventually waits until ok holds, and fails the test when it does not within max.
+func Eventually(t testing.TB, max time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(max); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %v it still does not hold that %s", max, what)
+		}
+	}
+}
+
+// Port is a free port of the loopback interface.
+func Port(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

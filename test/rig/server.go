@@ -1,0 +1,191 @@
+package rig
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Password of the user admin of every Server.
+const Password = "only for tests"
+
+// Server is a tally serve that can be killed and started again on the same ports and data.
+type Server struct {
+	*Process
+	t              testing.TB
+	Dir            string
+	HTTP           string // address
+	Lumberjack     string
+	Config         string // YAML, beside the flags
+	configFile     string
+	startupTimeout time.Duration
+}
+
+// NewServer prepares a server in dir; Start starts it. config is YAML, may be empty.
+func NewServer(t testing.TB, dir, config string) *Server {
+	t.Helper()
+	s := &Server{t: t, Dir: dir, HTTP: Port(t), Lumberjack: Port(t), Config: config, startupTimeout: time.Minute}
+	if config != "" {
+		s.configFile = filepath.Join(t.TempDir(), "tally.yml")
+		if err := os.WriteFile(s.configFile, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// Start starts the server and waits until it is ready.
+func (s *Server) Start() *Server {
+	s.t.Helper()
+	args := []string{"serve", "--data", s.Dir, "--http", s.HTTP, "--lumberjack", s.Lumberjack}
+	if s.configFile != "" {
+		args = append(args, "-c", s.configFile)
+	}
+	s.Process = Start(s.t, []string{"TALLY_ADMIN_PASSWORD=" + Password}, Tally(s.t), args...)
+	Eventually(s.t, s.startupTimeout, "the server is ready", func() bool {
+		if s.Exited() {
+			s.t.Fatalf("the server ended: %s", tailOf(s.Log(), 3000))
+		}
+		resp, err := http.Get("http://" + s.HTTP + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+// Request sends a request as admin and returns status and body.
+func (s *Server) Request(method, path, body string, header ...string) (int, string, error) {
+	req, err := http.NewRequest(method, "http://"+s.HTTP+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	req.SetBasicAuth("admin", Password)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+// Get asks for JSON.
+func (s *Server) Get(path string, q url.Values, out any) error {
+	code, body, err := s.Request("GET", path+"?"+q.Encode(), "")
+	if err != nil {
+		return err
+	}
+	if code != http.StatusOK {
+		return fmt.Errorf("%s: %d %s", path, code, body)
+	}
+	return json.Unmarshal([]byte(body), out)
+}
+
+// Count is the number of events that match; -1 while the server does not answer.
+func (s *Server) Count(query string) int {
+	var ans struct{ Count int }
+	if s.Get("/api/v1/count", url.Values{"query": {query}}, &ans) != nil {
+		return -1
+	}
+	return ans.Count
+}
+
+// WaitCount waits until at least n events match.
+func (s *Server) WaitCount(query string, n int, max time.Duration) {
+	s.t.Helper()
+	last := 0
+	end := time.Now().Add(max)
+	for time.Now().Before(end) {
+		if last = s.Count(query); last >= n {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.t.Fatalf("after %v %d events match %s, want %d", max, last, query, n)
+}
+
+// Events gives all matching events, oldest first.
+func (s *Server) Events(query, fields string) []map[string]string {
+	s.t.Helper()
+	q := url.Values{"query": {query}, "order": {"asc"}, "limit": {"5000000"}}
+	if fields != "" {
+		q.Set("fields", fields)
+	}
+	code, body, err := s.Request("GET", "/api/v1/query?"+q.Encode(), "")
+	if err != nil || code != http.StatusOK {
+		s.t.Fatalf("query %s: %d %v %.500s", query, code, err, body)
+	}
+	var out []map[string]string
+	d := json.NewDecoder(strings.NewReader(body))
+	for {
+		var e map[string]string
+		if err := d.Decode(&e); err == io.EOF {
+			return out
+		} else if err != nil {
+			s.t.Fatal(err)
+		}
+		out = append(out, e)
+	}
+}
+
+// Source is one account, as /api/v1/sources gives it.
+type Source struct {
+	Name   string
+	Kind   string
+	Ranges [][2]int64
+	Gaps   []struct {
+		From   int64
+		To     *int64
+		Reason string
+	}
+	Complete   bool
+	Events     int64
+	Duplicates int64
+	Conflicts  int64
+}
+
+// Sources gives the accounts called name; all when it is empty.
+func (s *Server) Sources(name string) []Source {
+	s.t.Helper()
+	var ans struct{ Sources []Source }
+	q := url.Values{}
+	if name != "" {
+		q.Set("name", name)
+	}
+	if err := s.Get("/api/v1/sources", q, &ans); err != nil {
+		s.t.Fatal(err)
+	}
+	return ans.Sources
+}
+
+// Tally of numbered lines: how many of 0..n-1 are missing and how many came more than once. number finds the number in a
+// message, -1 for none.
+func Tallied(events []map[string]string, n int, number func(message string) int) (lost, doubled int) {
+	seen := make([]int, n)
+	for _, e := range events {
+		if i := number(e["message"]); i >= 0 && i < n {
+			seen[i]++
+		}
+	}
+	for _, k := range seen {
+		if k == 0 {
+			lost++
+		} else {
+			doubled += k - 1
+		}
+	}
+	return lost, doubled
+}
