@@ -25,9 +25,11 @@ func (a *Admission) noteSkipped(b *record.Batch, p *ledger.Position) {
 	}
 }
 
-// nameSources notes the name and the attributes of each source at first sight.
+// nameSources notes the name and the attributes of each source that has none. The account gets them with the record that holds
+// the note, so that a failed write leaves the source unnamed here and on disk alike.
 func (a *Admission) nameSources(b *record.Batch) {
 	last := ""
+	var noted map[string]bool
 	for i := range b.Events {
 		e := &b.Events[i]
 		source := e.Position.Source
@@ -37,14 +39,18 @@ func (a *Admission) nameSources(b *record.Batch) {
 		last = source
 		a.mu.Lock()
 		acct := a.lookup(key{b.Tenant, b.Client, source})
-		if acct != nil && acct.now.name == "" {
-			acct.now.name = sourceName(e)
-			b.Notes = append(b.Notes, record.Note{Kind: record.Name, Source: source, Text: acct.now.name})
+		unnamed := acct != nil && acct.now.name == ""
+		a.mu.Unlock()
+		if unnamed && !noted[source] {
+			if noted == nil {
+				noted = make(map[string]bool)
+			}
+			noted[source] = true
+			b.Notes = append(b.Notes, record.Note{Kind: record.Name, Source: source, Text: sourceName(e)})
 			if text := AttributesOf(e, source).Text(); text != "" {
 				b.Notes = append(b.Notes, record.Note{Kind: record.Attributes, Source: source, Text: text})
 			}
 		}
-		a.mu.Unlock()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/server/buffer"
+	"github.com/tallylog/tally/server/record"
 )
 
 func TestRestartKeepsTheAccount(t *testing.T) {
@@ -179,4 +180,39 @@ func TestReplayKeepsNames(t *testing.T) {
 		r.admit(t, lines(s, 0, 5), 0, 5)
 	}
 	r.once(t, 20)
+}
+
+// failFirst lets the first write fail, and nothing of it is on disk.
+type failFirst struct {
+	Buffer
+	failed bool
+}
+
+func (f *failFirst) Write(p ...[]byte) (buffer.Location, func() error, error) {
+	if f.failed {
+		return f.Buffer.Write(p...)
+	}
+	f.failed = true
+	return buffer.Location{}, nil, errors.New("disk broke")
+}
+
+// TestNameOfAFailedWrite: the name of a source that a failed write brought is noted again by the next, and is there after a restart.
+func TestNameOfAFailedWrite(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, rigOptions{wrap: func(b Buffer) Buffer { return &failFirst{Buffer: b} }})
+	batch := func(from int64) *record.Batch {
+		b := lines("file:x", from, from+10)
+		for i := range b.Events {
+			b.Events[i].Put("log.file.path", "/var/log/x")
+		}
+		return b
+	}
+	if _, err := r.Admit(t.Context(), batch(0)); err == nil {
+		t.Fatal("a write that failed is acknowledged")
+	}
+	r.admit(t, batch(10), 10, 0)
+	r.source(t, "/var/log/x")
+	r.stop() // no Close: the account comes from the buffer alone
+	r = start(t, dir, rigOptions{store: r.store})
+	r.source(t, "/var/log/x")
 }
