@@ -31,9 +31,9 @@ func (s *Server) metrics() http.Handler {
 	counter("tally_failed_batches_total", "Batches that were not acknowledged.", a.Failed.Load)
 	gauge("tally_waiting_batches", "Batches that wait for space.", a.Waiting.Load)
 
-	gauge("tally_feeder_lag_records", "Records of the buffer that the store does not have yet.", func() int64 { n, _, _ := s.admit.Lag(); return int64(n) })
+	gauge("tally_feeder_lag_records", "Records of the buffer that the store does not have yet.", func() int64 { n, _ := s.admit.Lag(); return int64(n) })
 	gauge("tally_feeder_failing", "1 while the store refuses records.", func() int64 {
-		if _, _, err := s.admit.Lag(); err != nil {
+		if _, err := s.admit.Lag(); err != nil {
 			return 1
 		}
 		return 0

@@ -101,6 +101,9 @@ func Run(ctx context.Context, o Options) error {
 	go func() { failed <- s.serveHTTP(httpL) }()
 	password, err := s.open(ctx)
 	if err != nil {
+		if ljL != nil {
+			err = errors.Join(err, ljL.Close())
+		}
 		return errors.Join(err, s.http.Close())
 	}
 	ljAddr := ""

@@ -91,6 +91,41 @@ func Under(e *event.Event, name string) []event.Field {
 	return out
 }
 
+// Renamed gives what Under gives for from, under the name to, once it is sure that the event can take it: none of it is there
+// already, no name is too long, and what is to be the time is one. With ignoreMissing a missing field gives nothing.
+func Renamed(e *event.Event, from, to string, ignoreMissing bool) ([]event.Field, error) {
+	leaves := Under(e, from)
+	if len(leaves) == 0 {
+		if ignoreMissing {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("field %q is missing", from)
+	}
+	if Has(e, to) && to != event.Timestamp {
+		return nil, fmt.Errorf("field %q is there already", to)
+	}
+	for i := range leaves {
+		leaves[i].Name = to + leaves[i].Name[len(from):]
+		if len(leaves[i].Name) > event.MaxName {
+			return nil, fmt.Errorf("the name %q is too long", leaves[i].Name)
+		}
+		if err := CheckTime(leaves[i]); err != nil {
+			return nil, err
+		}
+	}
+	return leaves, nil
+}
+
+// PutAll is Put for each of the leaves, until one cannot be set.
+func PutAll(e *event.Event, leaves []event.Field) error {
+	for _, l := range leaves {
+		if err := Put(e, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Integer is a field's value as a number.
 func Integer(name string, n int64) event.Field {
 	return event.Field{Name: name, Value: strconv.FormatInt(n, 10), Kind: event.Number}

@@ -55,32 +55,12 @@ func (p *Processor) Process(e *event.Event) (bool, error) {
 }
 
 func (p *Processor) move(e *event.Event, f pair) error {
-	leaves := processor.Under(e, f.From)
-	if len(leaves) == 0 {
-		if p.c.IgnoreMissing {
-			return nil
-		}
-		return fmt.Errorf("field %q is missing", f.From)
-	}
-	if processor.Has(e, f.To) && f.To != event.Timestamp {
-		return fmt.Errorf("field %q is there already", f.To)
-	}
-	for i := range leaves {
-		leaves[i].Name = f.To + leaves[i].Name[len(f.From):]
-		if len(leaves[i].Name) > event.MaxName {
-			return fmt.Errorf("the name %q is too long", leaves[i].Name)
-		}
-		if err := processor.CheckTime(leaves[i]); err != nil {
-			return err
-		}
+	leaves, err := processor.Renamed(e, f.From, f.To, p.c.IgnoreMissing)
+	if err != nil || len(leaves) == 0 {
+		return err
 	}
 	e.Delete(f.From)
-	for _, l := range leaves {
-		if err := processor.Put(e, l); err != nil {
-			return err
-		}
-	}
-	return nil
+	return processor.PutAll(e, leaves)
 }
 
 func (p *Processor) String() string { return fmt.Sprintf("rename=%+v", p.c.Fields) }

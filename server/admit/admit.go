@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +26,6 @@ type Buffer interface {
 	Replay(after uint64, f func(buffer.Location, []byte) error) error
 	Lost() []buffer.SeqRange
 	Truncate(upto uint64) error
-	Last() uint64
-	Bytes() int64
 }
 
 // Options for Open.
@@ -355,5 +352,3 @@ func (a *Admission) write(ctx context.Context, b *record.Batch) error {
 
 // Store gives the readers what the feeder fills.
 func (a *Admission) Store() storage.Store { return a.store }
-
-func newSeed() uint64 { return rand.Uint64() }

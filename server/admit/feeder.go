@@ -43,11 +43,10 @@ type feeder struct {
 	// checkpoints
 	covered  uint64 // the newest checkpoint
 	previous uint64 // the one before; segments up to here may go
-	done     chan struct{}
 }
 
 func newFeeder(a *Admission, at, previous uint64) *feeder {
-	f := &feeder{a: a, seq: at, last: at, covered: at, previous: previous, done: make(chan struct{})}
+	f := &feeder{a: a, seq: at, last: at, covered: at, previous: previous}
 	f.wake = sync.NewCond(&f.mu)
 	return f
 }
@@ -105,7 +104,6 @@ func (f *feeder) wakeAll() {
 
 // run feeds until ctx is done.
 func (f *feeder) run(ctx context.Context) {
-	defer close(f.done)
 	stop := context.AfterFunc(ctx, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -245,9 +243,9 @@ func (f *feeder) cover(seq uint64) error {
 }
 
 // Lag is the number of records that the store does not have yet, and the reason where feeding fails.
-func (a *Admission) Lag() (records int, held int64, err error) {
+func (a *Admission) Lag() (records int, err error) {
 	f := a.feeder
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.queue), f.held, f.err
+	return len(f.queue), f.err
 }

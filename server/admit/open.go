@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/tallylog/tally/event"
@@ -38,7 +39,7 @@ func Open(ctx context.Context, cp Checkpoint, o Options) (*Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Admission{o: o, store: store, seed: newSeed(), accounts: cp.accounts, agents: cp.agents, count: make(map[uint32]int), ids: make(map[string]*ticket)}
+	a := &Admission{o: o, store: store, seed: rand.Uint64(), accounts: cp.accounts, agents: cp.agents, count: make(map[uint32]int), ids: make(map[string]*ticket)}
 	if a.accounts == nil {
 		a.accounts, a.agents = make(map[key]*account), make(map[key]status)
 	}

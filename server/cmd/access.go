@@ -14,9 +14,35 @@ import (
 	"github.com/tallylog/tally/server/config"
 )
 
+// scope is what a new token or user is allowed: a role, within a tenant, narrowed to namespaces and clusters.
+type scope struct{ role, tenant, namespaces, clusters string }
+
+func (s *scope) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.role, "role", "reader", "admin, operator, reader or push")
+	c.Flags().StringVar(&s.tenant, "tenant", "", "tenant; your own when not given")
+	c.Flags().StringVar(&s.namespaces, "namespaces", "", "only these Kubernetes namespaces, separated by commas; * stands for any text")
+	c.Flags().StringVar(&s.clusters, "clusters", "", "only these clusters (orchestrator.cluster.name), separated by commas; * stands for any text")
+}
+
+// request begins the body that makes the token or user called name.
+func (s *scope) request(name string) map[string]any {
+	in := map[string]any{"name": name, "role": s.role}
+	if s.tenant != "" {
+		in["tenant"] = s.tenant
+	}
+	if s.namespaces != "" {
+		in["namespaces"] = strings.Split(s.namespaces, ",")
+	}
+	if s.clusters != "" {
+		in["clusters"] = strings.Split(s.clusters, ",")
+	}
+	return in
+}
+
 func tokenCommand() *cobra.Command {
 	c := &cobra.Command{Use: "token", Short: "Make, list and revoke API tokens"}
-	var name, role, tenant, namespaces, clusters, expires string
+	var name, expires string
+	var allowed scope
 	create := &cobra.Command{
 		Use:   "create",
 		Short: "Make a token; it is shown this once",
@@ -24,18 +50,9 @@ func tokenCommand() *cobra.Command {
   tally token create --name agents --role push --clusters prod-eu --expires 90d`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			in := map[string]any{"name": name, "role": role}
+			in := allowed.request(name)
 			if name == "" {
-				in["name"] = role + "-" + time.Now().UTC().Format("20060102-150405")
-			}
-			if tenant != "" {
-				in["tenant"] = tenant
-			}
-			if namespaces != "" {
-				in["namespaces"] = strings.Split(namespaces, ",")
-			}
-			if clusters != "" {
-				in["clusters"] = strings.Split(clusters, ",")
+				in["name"] = allowed.role + "-" + time.Now().UTC().Format("20060102-150405")
 			}
 			if expires != "" {
 				d, err := config.ParseDuration(expires)
@@ -58,10 +75,7 @@ func tokenCommand() *cobra.Command {
 		},
 	}
 	create.Flags().StringVar(&name, "name", "", "what it is for")
-	create.Flags().StringVar(&role, "role", "reader", "admin, operator, reader or push")
-	create.Flags().StringVar(&tenant, "tenant", "", "tenant; your own when not given")
-	create.Flags().StringVar(&namespaces, "namespaces", "", "only these Kubernetes namespaces, separated by commas; * stands for any text")
-	create.Flags().StringVar(&clusters, "clusters", "", "only these clusters (orchestrator.cluster.name), separated by commas; * stands for any text")
+	allowed.flags(create)
 	create.Flags().StringVar(&expires, "expires", "", "life time, like 90d; for ever when not given")
 	revoke := &cobra.Command{
 		Use: "revoke ID", Short: "End a token at once", Example: "  tally token revoke 3f9c2a", Args: cobra.ExactArgs(1),
@@ -75,7 +89,7 @@ func tokenCommand() *cobra.Command {
 
 func userCommand() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "Make, list, change and remove users"}
-	var role, tenant, namespaces, clusters string
+	var allowed scope
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a user; the password is asked for, or read from standard input",
 		Example: "  tally user create ann --role operator", Args: cobra.ExactArgs(1),
@@ -84,23 +98,12 @@ func userCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := map[string]any{"name": args[0], "role": role, "password": password}
-			if tenant != "" {
-				in["tenant"] = tenant
-			}
-			if namespaces != "" {
-				in["namespaces"] = strings.Split(namespaces, ",")
-			}
-			if clusters != "" {
-				in["clusters"] = strings.Split(clusters, ",")
-			}
+			in := allowed.request(args[0])
+			in["password"] = password
 			return change(c, "POST", "/api/v1/users", in)
 		},
 	}
-	create.Flags().StringVar(&role, "role", "reader", "admin, operator, reader or push")
-	create.Flags().StringVar(&tenant, "tenant", "", "tenant; your own when not given")
-	create.Flags().StringVar(&namespaces, "namespaces", "", "only these Kubernetes namespaces, separated by commas; * stands for any text")
-	create.Flags().StringVar(&clusters, "clusters", "", "only these clusters (orchestrator.cluster.name), separated by commas; * stands for any text")
+	allowed.flags(create)
 	password := &cobra.Command{
 		Use: "password NAME", Short: "Set a user's password; it is asked for, or read from standard input",
 		Example: "  tally user password admin", Args: cobra.ExactArgs(1),
