@@ -16,6 +16,15 @@ type Batch struct {
 	// Tenant is the number of the tenant that all events of the batch belong to; 0 is the tenant "default".
 	Tenant uint32
 	Events []event.Event
+	// Rejected is for Append to fill: the events that the store can never take, in ascending order of Index. The feeder puts them
+	// into the dead letters, durably, and makes their ranges gaps in the account.
+	Rejected []Rejection
+}
+
+// Rejection names an event of a batch that the store can never take, and why.
+type Rejection struct {
+	Index  int // into Batch.Events
+	Reason string
 }
 
 // ClientField names who sent an event: the client identity of the account. Admission puts it into every event.
@@ -26,8 +35,9 @@ const ClientField = "tally.client"
 type Store interface {
 	// Append adds the events of a batch that are not there yet: after a crash the feeder appends again every batch behind
 	// the last checkpoint, and the store must not double what it had already made durable. The batch and its events are
-	// the store's to read only until Append returns. While the store cannot take rows (a full disk), Append waits, until
-	// ctx is done. Rows that the store can never take (older than its retention) are left out and counted in Usage.
+	// the store's to read only until Append returns, and may be read by others meanwhile. While the store cannot take rows (a full disk), Append waits, until
+	// ctx is done. Rows that the store can never take (older than its retention, refused by its mapping) are left out, named in
+	// b.Rejected, and counted in Usage.
 	Append(ctx context.Context, b *Batch) error
 
 	// Sync returns when everything that was appended is durable and will be there after a crash.
