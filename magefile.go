@@ -26,3 +26,6 @@ func Bench(ctx context.Context) error { return build.Bench(ctx) }
 
 // Faults runs the long forms of the tests that kill, fill and tear.
 func Faults(ctx context.Context) error { return build.Faults(ctx) }
+
+// Kube runs the tests against a real kube-apiserver, which plain go test leaves out; the first time it builds one, for minutes.
+func Kube(ctx context.Context) error { return build.Kube(ctx) }

@@ -32,6 +32,7 @@ func Test(ctx context.Context) error {
 	say("testing %d packages (the first time compiles the tests: minutes)", s.packages)
 	err = s.run(ctx, "test", "-p", "2", "-timeout", "25m", "./...")
 	s.print(err)
+	say("not among these: the tests against a real kube-apiserver; go tool mage kube runs them")
 	return err
 }
 
