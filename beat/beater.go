@@ -33,14 +33,15 @@ type tallybeat struct {
 
 // creator returns what makes the beater, for run, test config and setup alike. running and stopping are called when the beat
 // begins to run and to stop.
-func creator(running, stopping func()) beat.Creator {
+func creator(translated *translation, running, stopping func()) beat.Creator {
 	return func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
-		return newBeater(b, cfg, running, stopping)
+		log := logp.NewLogger(b.Info.Beat)
+		translated.warn(log)
+		return newBeater(b, cfg, &tallybeat{log: log, running: running, stopping: stopping})
 	}
 }
 
-func newBeater(b *beat.Beat, cfg *common.Config, running, stopping func()) (beat.Beater, error) {
-	t := &tallybeat{log: logp.NewLogger(Name), running: running, stopping: stopping}
+func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, error) {
 	fb, err := beater.New(func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
 		return plugins(t.store, ownOutput(b))(info, log, states)
 	})(b, cfg)
@@ -49,7 +50,7 @@ func newBeater(b *beat.Beat, cfg *common.Config, running, stopping func()) (beat
 	}
 	t.Beater = fb
 	if !b.InSetupCmd {
-		if err := checkInputs(cfg); err != nil {
+		if err := checkInputs(b.Info.Beat, cfg); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +115,7 @@ func ownOutput(b *beat.Beat) bool {
 
 // checkInputs refuses unknown types, and for our own inputs options that they refuse. Filebeat itself looks at its inputs
 // only after it has started to run. The errors name keys as go-ucfg's do, so that places finds them.
-func checkInputs(cfg *common.Config) error {
+func checkInputs(beatName string, cfg *common.Config) error {
 	var root struct {
 		Inputs []*common.Config `config:"inputs"`
 	}
@@ -142,10 +143,10 @@ func checkInputs(cfg *common.Config) error {
 		}
 		if p, ok := ours[kind.Type]; ok {
 			if _, err := p.Manager.Create(in); err != nil {
-				return fmt.Errorf("input %s accessing '%s.inputs.%d': %w", kind.Type, Name, i, err)
+				return fmt.Errorf("input %s accessing '%s.inputs.%d': %w", kind.Type, beatName, i, err)
 			}
 		} else if _, err := input.GetFactory(kind.Type); err != nil && !known[kind.Type] {
-			return fmt.Errorf("unknown input type %q accessing '%s.inputs.%d.type'", kind.Type, Name, i)
+			return fmt.Errorf("unknown input type %q accessing '%s.inputs.%d.type'", kind.Type, beatName, i)
 		}
 	}
 	return nil

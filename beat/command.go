@@ -3,6 +3,7 @@ package beat
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -16,22 +17,35 @@ import (
 	"github.com/tallylog/tally/outputs"
 )
 
-// Name is the beat's name: its root key, the default of its configuration file and of its index.
+// Name is the beat's own name: its root key, the default of its configuration file and of its index.
 const Name = "tallybeat"
+
+// nameOf returns the name that the program goes by: Filebeat's or Journalbeat's where it was started under that one, else its own.
+func nameOf(program string) string {
+	switch name := filepath.Base(program); name {
+	case "filebeat", "journalbeat":
+		return name
+	}
+	return Name
+}
 
 // Command returns the root command with Filebeat's sub-commands. It may be called once in a process, as libbeat keeps its
 // flags in global variables.
 func Command() *cmd.BeatsRootCmd {
+	name := nameOf(os.Args[0])
 	settings := fbcmd.FilebeatSettings()
-	settings.Name = Name
+	settings.Name = name
 	// The agent's version stays libbeat's, as Logstash and Elasticsearch choose templates by it.
 	// Filebeat's fields describe what its modules and inputs put into events, whatever the beat is called.
-	asset.FieldsRegistry[Name] = asset.FieldsRegistry["filebeat"]
+	asset.FieldsRegistry[name] = asset.FieldsRegistry["filebeat"]
 
 	running, stopping := make(chan struct{}), make(chan struct{})
 	outputs.Register(running, stopping)
-	settings.ConfigOverrides = append(settings.ConfigOverrides, severalOutputs(fatal))
-	create := creator(sync.OnceFunc(func() { close(running) }), sync.OnceFunc(func() { close(stopping) }))
+	translated := &translation{beat: name, settings: recordSettings()}
+	exit, fatal := ending(translated)
+	translated.fail = fatal
+	settings.ConfigOverrides = append(settings.ConfigOverrides, translated.override(), severalOutputs(name, fatal))
+	create := creator(translated, sync.OnceFunc(func() { close(running) }), sync.OnceFunc(func() { close(stopping) }))
 
 	root := fbcmd.Filebeat(plugins(nil, false), settings)
 	run := func(*cobra.Command, []string) {
@@ -65,19 +79,21 @@ func withChecks(run func(*cobra.Command, []string)) func(*cobra.Command, []strin
 	}
 }
 
-// exit ends the process when there was an error, which libbeat has printed; the place it has in the file comes after.
-func exit(err error) {
-	if err == nil {
-		return
+// ending returns two ways to end the process with an error, if it is one, and the place it has in the files: exit for one that
+// libbeat has printed, fatal for one that it has not.
+func ending(t *translation) (exit, fatal func(error)) {
+	exit = func(err error) {
+		if err == nil {
+			return
+		}
+		for _, p := range places(configFiles(), t.asWritten(asWritten(configFiles(), err.Error()))) {
+			fmt.Fprintf(os.Stderr, "  at %s\n", p)
+		}
+		os.Exit(1)
 	}
-	for _, p := range places(configFiles(), asWritten(configFiles(), err.Error())) {
-		fmt.Fprintf(os.Stderr, "  at %s\n", p)
+	fatal = func(err error) {
+		fmt.Fprintf(os.Stderr, "Exiting: %v\n", err)
+		exit(err)
 	}
-	os.Exit(1)
-}
-
-// fatal ends the process with an error that libbeat has not printed.
-func fatal(err error) {
-	fmt.Fprintf(os.Stderr, "Exiting: %v\n", err)
-	exit(err)
+	return exit, fatal
 }

@@ -14,7 +14,7 @@ import (
 // severalOutputs lets a configuration have several outputs, which libbeat refuses ("more than one namespace"): they become
 // children of output.fanout, each under the name that it had. libbeat calls the check with the files' configuration before it
 // merges what the command line sets (-E), for every command alike. fail is called with why the configuration cannot work.
-func severalOutputs(fail func(error)) cfgfile.ConditionalOverride {
+func severalOutputs(beat string, fail func(error)) cfgfile.ConditionalOverride {
 	// The outputs of the command line are taken out of its settings, as merged later they would stand beside the fan-out. Who
 	// reads the configuration again shall find them again.
 	var flags *common.Config
@@ -32,7 +32,7 @@ func severalOutputs(fail func(error)) cfgfile.ConditionalOverride {
 				fail(fmt.Errorf("cannot use the outputs of the command line: %w", err))
 			} else if err := fanOut(c); err != nil {
 				fail(err)
-			} else if err := waitForSpills(c); err != nil {
+			} else if err := waitForSpills(c, beat); err != nil {
 				fail(err)
 			}
 			return false
@@ -42,8 +42,8 @@ func severalOutputs(fail func(error)) cfgfile.ConditionalOverride {
 
 // waitForSpills gives the fan-out time to spill what is under way when the beat stops: without shutdown_timeout Filebeat does not
 // wait for acknowledgements, and some of the outputs would get those events again.
-func waitForSpills(c *common.Config) error {
-	const key = Name + ".shutdown_timeout"
+func waitForSpills(c *common.Config, beat string) error {
+	key := beat + ".shutdown_timeout"
 	if has, err := c.Has("output."+fanout.Name, -1); err != nil || !has {
 		return nil
 	}
@@ -59,7 +59,7 @@ func waitForSpills(c *common.Config) error {
 // flagSettings are what -E has set; nil before flags are there.
 func flagSettings() *common.Config {
 	if f := flag.CommandLine.Lookup("E"); f != nil {
-		if s, ok := f.Value.(*common.SettingsFlag); ok {
+		if s, ok := f.Value.(interface{ Config() *common.Config }); ok {
 			return s.Config()
 		}
 	}

@@ -102,8 +102,8 @@ func places(files []string, message string) []string {
 			continue
 		}
 		for _, m := range accessing.FindAllStringSubmatch(message, -1) {
-			if node, depth := find(root, strings.Split(m[1], ".")); depth > 0 {
-				out = append(out, fmt.Sprintf("%s:%d: %s", name, node.Line, m[1]))
+			if place := placeOf([]string{name}, m[1]); place != "" {
+				out = append(out, place)
 			}
 		}
 		if len(out) > 0 {
@@ -116,6 +116,21 @@ func places(files []string, message string) []string {
 		}
 	}
 	return out
+}
+
+// placeOf returns "file:line: key" for the last of the files that has the key, or the most of its parts; "" where none has any.
+func placeOf(files []string, key string) (place string) {
+	most := 0
+	for _, name := range files {
+		root, err := parse(name)
+		if err != nil {
+			continue
+		}
+		if node, depth := find(root, strings.Split(key, ".")); depth > 0 && depth >= most {
+			place, most = fmt.Sprintf("%s:%d: %s", name, node.Line, key), depth
+		}
+	}
+	return place
 }
 
 func parse(name string) (*yaml.Node, error) {
