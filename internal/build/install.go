@@ -27,6 +27,8 @@ var (
 		{[]string{"chromium", "chromium-browser", "google-chrome"}, "chromium"},
 		{[]string{"node", "nodejs"}, "nodejs"},
 		{[]string{"npm"}, "npm"},
+		{[]string{"java"}, "default-jre-headless"},
+		{[]string{"mvn"}, "maven"},
 	}
 )
 
