@@ -15,6 +15,7 @@ import (
 	"github.com/tallylog/tally/processors/grok"
 	"github.com/tallylog/tally/processors/includeevent"
 	"github.com/tallylog/tally/processors/includefields"
+	"github.com/tallylog/tally/processors/k8smeta"
 	"github.com/tallylog/tally/processors/kv"
 	"github.com/tallylog/tally/processors/multiline"
 	"github.com/tallylog/tally/processors/processor"
@@ -53,6 +54,7 @@ func list() map[string]maker {
 		includeEvent:         of(includeevent.New),
 		"include_fields":     of(includefields.New),
 		"json":               of(decodejson.New),
+		"k8smeta":            of(k8smeta.New),
 		"kv":                 of(kv.New),
 		"lowercase":          of(changecase.NewLower),
 		"multiline":          of(multiline.New),
