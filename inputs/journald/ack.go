@@ -77,10 +77,15 @@ type account struct {
 	after     *state
 	stored    state // what was stored last
 	cuts      map[uint64]uint64
+	trail     trail
+	readAll   bool // the source has read what there is, up to the number readTo
+	readTo    uint64
+	pending   map[uint64]bool // held entries of another program's pending file
 }
 
 func (a *account) set(s state) error {
 	a.stored = s
+	a.trail.add(s)
 	p := position{Source: a.source, Next: s.next, Skipped: s.skipped, Held: s.held, Cut: maps.Clone(a.cuts), Volatile: a.volatile}
 	if !s.last.seqID.isZero() {
 		p.Cursor = s.last.String()

@@ -72,7 +72,7 @@ func BenchmarkReader(b *testing.B) {
 
 // BenchmarkReaderEvent makes events of them, too.
 func BenchmarkReaderEvent(b *testing.B) {
-	c := newConverter(false)
+	c := newConverter(&config{})
 	benchRead(b, func(e *entry) { c.event(e, time.Time{}) })
 }
 

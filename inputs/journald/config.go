@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -15,27 +16,35 @@ const (
 	seekTail   = "tail"
 	seekSince  = "since"
 	seekCursor = "cursor"
+	seekNone   = "none"
+
+	filtersAll = "all"
+	filtersAny = "any"
 )
 
 // config holds the options of one input. README.md says what each means.
 type config struct {
-	ID                 string         `config:"id"`
-	Paths              []string       `config:"paths"`
-	Backoff            time.Duration  `config:"backoff" validate:"min=0,nonzero"`
-	MaxBackoff         time.Duration  `config:"max_backoff" validate:"min=0,nonzero"`
-	Seek               string         `config:"seek"`
-	CursorSeekFallback string         `config:"cursor_seek_fallback"`
-	Since              string         `config:"since"`
-	IncludeMatches     *common.Config `config:"include_matches"`
-	Units              []string       `config:"units"`
-	Identifiers        []string       `config:"identifiers"`
-	SyslogIdentifiers  []string       `config:"syslog_identifiers"`
-	Transports         []string       `config:"transports"`
-	Kernel             bool           `config:"kernel"`
-	Boot               string         `config:"boot"`
-	SaveRemoteHostname bool           `config:"save_remote_hostname"`
-	JoinPartial        bool           `config:"join_partial"`
-	PartialTimeout     time.Duration  `config:"partial_timeout" validate:"min=0,nonzero"`
+	ID                 string            `config:"id"`
+	Paths              []string          `config:"paths"`
+	Backoff            time.Duration     `config:"backoff" validate:"min=0,nonzero"`
+	MaxBackoff         time.Duration     `config:"max_backoff" validate:"min=0,nonzero"`
+	Seek               string            `config:"seek"`
+	CursorSeekFallback string            `config:"cursor_seek_fallback"`
+	Since              string            `config:"since"`
+	IncludeMatches     *common.Config    `config:"include_matches"`
+	Units              []string          `config:"units"`
+	Identifiers        []string          `config:"identifiers"`
+	SyslogIdentifiers  []string          `config:"syslog_identifiers"`
+	Transports         []string          `config:"transports"`
+	Kernel             bool              `config:"kernel"`
+	Boot               string            `config:"boot"`
+	SaveRemoteHostname bool              `config:"save_remote_hostname"`
+	JoinPartial        bool              `config:"join_partial"`
+	PartialTimeout     time.Duration     `config:"partial_timeout" validate:"min=0,nonzero"`
+	EntryFields        *entryFields      `config:"entry_fields"`
+	CursorFileRaw      *common.Config    `config:"cursor_file"`
+	CursorFile         *cursorFileConfig `config:",ignore"`
+	Filters            string            `config:"filters"`
 
 	match matcher   // nil: every entry
 	since time.Time // of Since, taken once
@@ -49,6 +58,7 @@ func defaultConfig() config {
 		CursorSeekFallback: seekHead,
 		JoinPartial:        true,
 		PartialTimeout:     5 * time.Second,
+		Filters:            filtersAll,
 	}
 }
 
@@ -61,8 +71,15 @@ func (c *config) Validate() error {
 	}
 	switch c.CursorSeekFallback {
 	case seekHead, seekTail, seekSince:
+	case seekNone:
+		if c.CursorFileRaw == nil {
+			return errors.New("none for cursor_seek_fallback needs cursor_file")
+		}
 	default:
-		return fmt.Errorf("invalid setting %q for cursor_seek_fallback: want head, tail or since", c.CursorSeekFallback)
+		return fmt.Errorf("invalid setting %q for cursor_seek_fallback: want head, tail, since or none", c.CursorSeekFallback)
+	}
+	if c.Filters != filtersAll && c.Filters != filtersAny {
+		return fmt.Errorf("invalid setting %q for filters: want all or any", c.Filters)
 	}
 	if needed := c.Seek == seekSince || c.Seek == seekCursor && c.CursorSeekFallback == seekSince; needed != (c.Since != "") {
 		return errors.New("since must be set where seek or cursor_seek_fallback is since, and only there")
@@ -77,6 +94,13 @@ func (c *config) Validate() error {
 
 // prepare makes of the options what reading needs. alternatives: see Options.Alternatives.
 func (c *config) prepare(now time.Time, alternatives bool) (err error) {
+	if c.CursorFileRaw != nil {
+		file := defaultCursorFile()
+		if err := c.CursorFileRaw.Unpack(&file); err != nil {
+			return fmt.Errorf("cursor_file: %w", err)
+		}
+		c.CursorFile = &file
+	}
 	if c.Since != "" {
 		if c.since, err = parseSince(c.Since, now); err != nil {
 			return err
@@ -93,6 +117,11 @@ func (c *config) prepare(now time.Time, alternatives bool) (err error) {
 		return fmt.Errorf("include_matches: %w", err)
 	}
 	add(m)
+	for _, u := range c.Units {
+		if _, err := path.Match(u, ""); err != nil || u == "" {
+			return fmt.Errorf("invalid setting %q for units: want the name of a unit, or a pattern", u)
+		}
+	}
 	switch {
 	case len(c.Units) > 0 && c.Kernel:
 		add(anyOf{newUnits(c.Units), equal("_TRANSPORT", "kernel")})
@@ -114,7 +143,10 @@ func (c *config) prepare(now time.Time, alternatives bool) (err error) {
 		}
 		add(equal("_BOOT_ID", id))
 	}
-	if len(all) > 0 {
+	switch {
+	case len(all) > 0 && c.Filters == filtersAny:
+		c.match = anyOf(all)
+	case len(all) > 0:
 		c.match = all
 	}
 	return nil

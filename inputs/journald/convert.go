@@ -23,12 +23,16 @@ type converter struct {
 	known          map[string]*conversion
 	number         uint64 // of the entry under way
 	remoteHostname bool
-	command        string   // the last command line, and
-	args           []string // its arguments
+	entries        *entryConverter // nil: Filebeat's names
+	command        string          // the last command line, and
+	args           []string        // its arguments
 }
 
-func newConverter(remoteHostname bool) *converter {
-	c := &converter{known: make(map[string]*conversion, 2*len(conversions)), remoteHostname: remoteHostname}
+func newConverter(cfg *config) *converter {
+	c := &converter{known: make(map[string]*conversion, 2*len(conversions)), remoteHostname: cfg.SaveRemoteHostname}
+	if cfg.EntryFields != nil {
+		c.entries = newEntryConverter(*cfg.EntryFields)
+	}
 	for _, conv := range conversions {
 		for _, n := range conv.names {
 			conv.paths = append(conv.paths, strings.Split(n, "."))
@@ -53,6 +57,9 @@ func (c *converter) conversion(name []byte) *conversion {
 // event makes the event of an entry, without its position. Values are copied out of the entry. A field with several values
 // becomes an array of them all, but for the message, which is always text and has them on lines of their own.
 func (c *converter) event(e *entry, created time.Time) beat.Event {
+	if c.entries != nil {
+		return c.entries.event(e)
+	}
 	c.number++
 	fields := make(common.MapStr, 12)
 	var derived [roles]any
@@ -98,6 +105,9 @@ func (c *conversion) convert(raw []byte) any {
 	s := string(raw)
 	value := strings.ToValidUTF8(s, "\uFFFD")
 	var v any = value
+	if c.parse != nil {
+		v = c.parse(value)
+	}
 	if c.integer {
 		// Some versions of systemd append the user's name to SYSLOG_PID: "123,root".
 		digits, _, _ := strings.Cut(value, ",")

@@ -16,7 +16,7 @@ import (
 // TestSameAsFilebeat converts random entries with Filebeat's converter, too: names, types and values must be the same.
 func TestSameAsFilebeat(t *testing.T) {
 	theirs := journalfield.NewConverter(logp.NewLogger("test"), nil)
-	ours := newConverter(false)
+	ours := newConverter(&config{})
 	random := rand.New(rand.NewPCG(3, 4))
 	names := []string{"MY_FIELD", "_MY_OTHER", "__CURSOR"}
 	for _, c := range conversions {
@@ -43,7 +43,7 @@ func TestSameAsFilebeat(t *testing.T) {
 }
 
 func TestConvert(t *testing.T) {
-	c := newConverter(true)
+	c := newConverter(&config{SaveRemoteHostname: true})
 	now := time.Now()
 	e := fieldsOf("MESSAGE=one", "MESSAGE=two", "_PID=1", "_PID=2", "_PID=3", "FOO=a", "_FOO=b", "__FOO=c", "PRIORITY=6", "PRIORITY=x",
 		"_HOSTNAME=other", "BIN=a\xff\x00b")

@@ -35,7 +35,17 @@ type cursor struct {
 }
 
 func (c cursor) String() string {
-	return fmt.Sprintf("s=%s;i=%x;b=%s;m=%x;t=%x;x=%x", c.seqID, c.seq, c.boot, c.monotonic, c.realtime, c.xor)
+	b := make([]byte, 0, 160)
+	hexadecimal := func(name string, n uint64) {
+		b = strconv.AppendUint(append(b, name...), n, 16)
+	}
+	b = hex.AppendEncode(append(b, "s="...), c.seqID[:])
+	hexadecimal(";i=", c.seq)
+	b = hex.AppendEncode(append(b, ";b="...), c.boot[:])
+	hexadecimal(";m=", c.monotonic)
+	hexadecimal(";t=", c.realtime)
+	hexadecimal(";x=", c.xor)
+	return string(b)
 }
 
 // parseCursor reads the text form. Sequence-number id and sequence number must be there, other parts may be missing;

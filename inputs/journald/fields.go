@@ -9,7 +9,8 @@ type conversion struct {
 	field   string
 	names   []string
 	integer bool
-	role    role // what the field means for the ECS fields that are derived
+	role    role             // what the field means for the ECS fields that are derived
+	parse   func(string) any // what a value becomes; nil for integer and text
 
 	paths [][]string // names at their dots; nil: the field is dropped
 	seen  uint64     // number of the last entry that had the field

@@ -31,6 +31,8 @@ type follower struct {
 	key      string // of the path in the store; those of its sources begin with it
 	where    location
 	takeover string // see Options.Cursor
+	foreign  foreignState
+	cursors  *cursorFile // nil without the option cursor_file
 
 	watcher *watcher
 	dirs    []string
@@ -85,6 +87,9 @@ func (f *follower) run() error {
 			f.pause(f.cfg.Backoff)
 			f.relist()
 			continue
+		}
+		if f.cursors != nil && !f.begun {
+			f.cursors.flush()
 		}
 		f.begun = true
 		more := false
@@ -160,11 +165,11 @@ func (f *follower) exists(o *file) bool {
 
 // adopt begins to read journals that are new. Where that is, is stored durably before anything of them is shipped.
 func (f *follower) adopt() error {
-	for id, files := range f.listing.wanted {
+	for id, files := range f.toAdopt() {
 		if _, ok := f.sources[id]; ok {
 			continue
 		}
-		s := &source{follower: f, id: id, convert: newConverter(f.cfg.SaveRemoteHostname), log: f.log.With("journal", id.String())}
+		s := &source{follower: f, id: id, convert: newConverter(f.cfg), log: f.log.With("journal", id.String())}
 		s.files.open = f.opener
 		s.account = &account{
 			key: f.key + "::" + id.String(), store: f.store, source: sourceName(f.hostID, id),
@@ -177,6 +182,11 @@ func (f *follower) adopt() error {
 		s.files.at = s.resume()
 		f.sources[id] = s
 		f.order = append(f.order, s)
+		if f.cursors != nil {
+			s.account.follow(f.foreign.pending[id])
+			f.cursors.add(id, s.account)
+		}
+		s.shipAbsent(files)
 	}
 	return nil
 }
@@ -198,6 +208,11 @@ func (s *source) restore(files []*file) error {
 	}
 	if known && p.Source != "" {
 		s.account.source = p.Source
+	}
+	if s.cfg.CursorFile != nil {
+		if done, err := s.takeOver(p, known, files); done || err != nil {
+			return err
+		}
 	}
 	if known && s.cfg.Seek == seekCursor {
 		s.next, s.skipped, s.cut = p.Next, p.Skipped, p.Cut

@@ -2,7 +2,9 @@ package journald
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -40,6 +42,7 @@ type fieldMatch struct {
 	name     string
 	values   map[string]struct{}
 	patterns [][]string // the texts between the asterisks
+	globs    []string   // glob(7), for names of units
 }
 
 func (m *fieldMatch) match(e *entry) bool {
@@ -53,6 +56,11 @@ func (m *fieldMatch) match(e *entry) bool {
 		}
 		for _, p := range m.patterns {
 			if fits(p, f.value) {
+				return true
+			}
+		}
+		for _, g := range m.globs {
+			if ok, err := path.Match(g, string(f.value)); ok && err == nil {
 				return true
 			}
 		}
@@ -75,6 +83,15 @@ func fits(parts []string, v []byte) bool {
 		v = v[i+len(p):]
 	}
 	return true
+}
+
+// unit adds the name of a unit, in which * and ? and [a-z] stand for others.
+func (m *fieldMatch) unit(name string) {
+	if strings.ContainsAny(name, "?[") {
+		m.globs = append(m.globs, name)
+		return
+	}
+	m.add(name)
 }
 
 func (m *fieldMatch) add(value string) {
@@ -151,19 +168,38 @@ func newAlternatives(list []string) (matcher, error) {
 }
 
 // newUnits matches the entries of units as journalctl --unit does: those of their processes, and what systemd, the kernel's
-// core dumps and other authorised services say about them. Names without a suffix are services.
+// core dumps and other authorised services say about them; of a slice, those of all in it.
 func newUnits(units []string) matcher {
 	const coredump = "fc2e22bc6ee647b6b90729ab34a250b1"
-	names := make([]string, len(units))
-	for i, u := range units {
-		if names[i] = u; !strings.ContainsAny(u, ".*") {
-			names[i] += ".service"
+	about := func(field string) *fieldMatch {
+		m := &fieldMatch{name: field}
+		for _, u := range units {
+			if u = unitName(u); field != "_SYSTEMD_SLICE" || strings.HasSuffix(u, ".slice") {
+				m.unit(u)
+			}
 		}
+		return m
 	}
 	return anyOf{
-		equal("_SYSTEMD_UNIT", names...),
-		allOf{equal("MESSAGE_ID", coredump), equal("_UID", "0"), equal("COREDUMP_UNIT", names...)},
-		allOf{equal("_PID", "1"), equal("UNIT", names...)},
-		allOf{equal("_UID", "0"), equal("OBJECT_SYSTEMD_UNIT", names...)},
+		about("_SYSTEMD_UNIT"),
+		about("_SYSTEMD_SLICE"),
+		allOf{equal("MESSAGE_ID", coredump), equal("_UID", "0"), about("COREDUMP_UNIT")},
+		allOf{equal("_PID", "1"), about("UNIT")},
+		allOf{equal("_UID", "0"), about("OBJECT_SYSTEMD_UNIT")},
 	}
+}
+
+// unitName completes a name as systemctl(1) does: a device or a mount is named by its path, and what has no suffix is a service.
+func unitName(u string) string {
+	if !strings.HasPrefix(u, "/") {
+		if strings.ContainsAny(u, ".*?[") {
+			return u
+		}
+		return u + ".service"
+	}
+	name := strings.NewReplacer("-", `\x2d`, "/", "-").Replace(strings.Trim(path.Clean(u), "/"))
+	if strings.HasPrefix(u, "/dev/") || strings.HasPrefix(u, "/sys/") {
+		return name + ".device"
+	}
+	return cmp.Or(name, "-") + ".mount"
 }

@@ -112,7 +112,7 @@ func TestConfigErrors(t *testing.T) {
 		}
 	}
 	f(`seek: middle`, "want head, tail, since or cursor")
-	f(`cursor_seek_fallback: cursor`, "want head, tail or since")
+	f(`cursor_seek_fallback: cursor`, "want head, tail, since or none")
 	f(`seek: since`, "since must be set")
 	f(`since: -1h`, "since must be set")
 	f(`{seek: since, since: yesterday}`, "want a duration")

@@ -97,6 +97,11 @@ func (m *manager) Create(raw *common.Config) (input.Input, error) {
 	if len(cfg.Paths) == 0 {
 		cfg.Paths = []string{localJournal}
 	}
+	if cfg.CursorFile != nil {
+		if err := cfg.checkCursorFile(); err != nil {
+			return nil, err
+		}
+	}
 	return &journal{manager: m, cfg: cfg}, nil
 }
 
@@ -148,9 +153,21 @@ func (j *journal) Run(ctx input.Context, pipeline beat.PipelineConnector) error 
 	run, cancel := context.WithCancel(ctxtool.FromCanceller(ctx.Cancelation))
 	defer cancel()
 	errs := make(chan error, len(j.cfg.Paths))
+	var foreign foreignState
+	var cursors *cursorFile
+	if c := j.cfg.CursorFile; c != nil {
+		var err error
+		if foreign, err = c.read(); err != nil {
+			return err
+		}
+		cursors = newCursorFile(*c, foreign, ctx.Logger)
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() { cursors.run(stop); close(stopped) }()
+		defer func() { close(stop); <-stopped }()
+	}
 	for _, path := range j.cfg.Paths {
 		go func() {
-			err := j.follow(run, ctx.Logger.With("path", path), path, pipeline)
+			err := j.follow(run, ctx.Logger.With("path", path), path, pipeline, foreign, cursors)
 			if err != nil {
 				cancel()
 			}
@@ -164,7 +181,7 @@ func (j *journal) Run(ctx input.Context, pipeline beat.PipelineConnector) error 
 	return all
 }
 
-func (j *journal) follow(ctx context.Context, log *logp.Logger, path string, pipeline beat.PipelineConnector) error {
+func (j *journal) follow(ctx context.Context, log *logp.Logger, path string, pipeline beat.PipelineConnector, foreign foreignState, cursors *cursorFile) error {
 	m := j.manager
 	key := pluginName + "::" + path
 	if j.cfg.ID != "" {
@@ -185,6 +202,7 @@ func (j *journal) follow(ctx context.Context, log *logp.Logger, path string, pip
 	f := &follower{
 		ctx: ctx, cfg: &j.cfg, log: log, client: client, store: m.positions, metrics: m.metrics, report: m.options.Report, controls: m.options.Controls,
 		hostID: m.options.HostID, opener: m.open, watch: m.watch, key: key, where: m.locate(path),
+		foreign: foreign, cursors: cursors,
 	}
 	if m.options.Cursor != nil {
 		f.takeover = m.options.Cursor(j.cfg.ID, path)

@@ -50,9 +50,11 @@ func (s *source) step() (more bool, err error) {
 		return false, err
 	case len(b) == 0:
 		more := s.files.atEnd(s)
+		s.account.atEnd(!more && s.readAll(), s.next)
 		s.endOverdue(time.Now().Add(-s.cfg.PartialTimeout))
 		return more, nil
 	}
+	s.account.atEnd(false, 0)
 	if err := s.flushes.before(s); err != nil {
 		return false, err
 	}
@@ -149,7 +151,9 @@ func (s *source) loseHeld() {
 			r.Reason = segs[0].reason
 		}
 		delete(s.held, seq)
-		s.lost(r)
+		if !s.shipBody(seq, skipped) {
+			s.lost(r)
+		}
 	}
 }
 
@@ -219,7 +223,11 @@ func (s *source) shipJoined(j *joined) {
 	if _, ok := s.cut[first.Seq]; ok || j.byTime {
 		m.cut = first.Seq
 	}
-	s.publish(j.finish(), tally, m)
+	event := j.finish()
+	if s.convert.entries != nil {
+		s.convert.entries.whole(event.Fields)
+	}
+	s.publish(event, tally, m)
 	if m.dropped {
 		for i, r := range ranges {
 			out := Range{From: r.From, To: r.To, Reason: Skipped}

@@ -1,0 +1,275 @@
+package journald
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+)
+
+// checkCursorFile finds out at start what would be found when reading begins.
+func (c *config) checkCursorFile() error {
+	state, err := c.CursorFile.read()
+	if err != nil {
+		return err
+	}
+	if c.Seek == seekCursor && c.CursorSeekFallback == seekNone && !state.has {
+		return fmt.Errorf("cannot begin to read: there is no cursor state file %q, and cursor_seek_fallback is none: %w", c.CursorFile.Path, os.ErrNotExist)
+	}
+	return nil
+}
+
+// takeOver sets where reading begins if that is for the files of another program to say: at the first start, and when that program
+// has gone further than this one since, because the operator went back to it for a while. p is the stored position, if it is known.
+//
+// The files are this program's own where they are not ahead of what is stored: only what is stored is written to them.
+func (s *source) takeOver(p position, known bool, files []*file) (done bool, err error) {
+	f := &s.foreign
+	var at uint64 // the number that the cursor says is next here, 0 for none
+	if f.has && s.cfg.Seek == seekCursor {
+		ahead, err := s.foreignAhead()
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case !ahead:
+		case f.cursor.seqID == s.id:
+			at = f.cursor.seq + 1
+		default:
+			s.log.Infof("The cursor state file %q is of journal %s; this one is read from the same time on", s.cfg.CursorFile.Path, f.cursor.seqID)
+			// libsystemd's order over several journals is that of time.
+			var tail uint64
+			for _, file := range files {
+				tail = max(tail, file.tail)
+			}
+			if at, err = s.firstSince(f.cursor.realtime+1, files, tail); err != nil {
+				return false, err
+			}
+		}
+	}
+	if known && at <= p.Next && s.cfg.Seek == seekCursor {
+		return false, nil
+	}
+	if s.next = at; f.has && f.cursor.seqID == s.id && at == f.cursor.seq+1 {
+		s.last, s.check = f.cursor, true
+	}
+	if at == 0 {
+		mode := s.cfg.Seek
+		if mode == seekCursor {
+			if mode = s.cfg.CursorSeekFallback; s.begun {
+				mode = seekHead
+			}
+		}
+		if err := s.place(mode, files); err != nil {
+			return false, err
+		}
+		if mode == seekTail {
+			s.lastBefore(files)
+		}
+	}
+	s.hold(p, known, files)
+	return true, s.account.begin(s.state())
+}
+
+// toAdopt are the journals of the listing, and those of which nothing is left but pending entries of another program.
+func (f *follower) toAdopt() map[id128][]*file {
+	if len(f.foreign.pending) == 0 || len(f.cfg.Paths) > 1 {
+		return f.listing.wanted
+	}
+	all := maps.Clone(f.listing.wanted)
+	for id := range f.foreign.pending {
+		if _, ok := all[id]; !ok {
+			all[id] = nil
+		}
+	}
+	return all
+}
+
+// foreignAhead tells whether the cursor of the file is behind the stored position in its journal.
+func (s *source) foreignAhead() (bool, error) {
+	var p position
+	known, err := s.store.Get(s.key+"::"+s.follower.foreign.cursor.seqID.String(), &p)
+	if err != nil {
+		return false, err
+	}
+	return !known || s.follower.foreign.cursor.seq+1 > p.Next, nil
+}
+
+// hold notes the pending entries before the place as those still to be shipped, and all others before it as passed over.
+func (s *source) hold(p position, known bool, files []*file) {
+	var from uint64
+	s.held = map[uint64]uint64{}
+	was := map[uint64]bool{}
+	if known {
+		from = p.Next - min(p.Skipped, p.Next)
+		for _, h := range p.Held {
+			was[h.Seq] = true
+			from = min(from, h.Seq-min(h.Skipped, h.Seq))
+		}
+	}
+	pending := slices.Sorted(maps.Keys(s.foreign.pending[s.id]))
+	if len(files) == 0 && len(pending) > 0 {
+		s.next = max(s.next, pending[len(pending)-1]+1)
+	}
+	for _, seq := range pending {
+		if seq >= s.next || known && seq < p.Next && !was[seq] {
+			continue
+		}
+		s.held[seq] = seq - min(from, seq)
+		from = seq + 1
+	}
+	s.skipped = s.next - min(from, s.next)
+}
+
+// follow begins to keep what the cursor file needs to know; pending are the entries of the pending file.
+func (a *account) follow(pending map[uint64]pendingEntry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.trail.add(a.stored)
+	a.pending = map[uint64]bool{}
+	for _, h := range a.stored.held {
+		if _, ok := pending[h.Seq]; ok {
+			a.pending[h.Seq] = true
+		}
+	}
+}
+
+// lastBefore finds the cursor of the entry before the place, so that it can be written to the file before any other is read.
+func (s *source) lastBefore(files []*file) {
+	for _, f := range files {
+		if f.entries == 0 || f.tail+1 != s.next {
+			continue
+		}
+		r, err := s.opener([]string{f.path}, place{seqID: s.id, seq: f.tail})
+		if err != nil {
+			continue
+		}
+		var e entry
+		if b, err := r.read(); err == nil && len(b) > 0 {
+			if _, err = e.unpack(b); err == nil && e.seq == f.tail {
+				s.last, s.check = e.cursor, true
+			}
+		}
+		r.close()
+	}
+}
+
+// shipAbsent ships pending entries that no file has any more, as the other program left them.
+func (s *source) shipAbsent(files []*file) {
+	for _, seq := range slices.Sorted(maps.Keys(s.held)) {
+		if !slices.ContainsFunc(files, func(f *file) bool { return f.covers(seq) }) && s.shipBody(seq, s.held[seq]) {
+			delete(s.held, seq)
+		}
+	}
+}
+
+// shipBody publishes what the other program made of an entry; false where it left nothing. What this one makes of entries goes before
+// it, as the names of its fields are those of the configuration.
+func (s *source) shipBody(seq, skipped uint64) bool {
+	p, ok := s.foreign.pending[s.id][seq]
+	if !ok {
+		return false
+	}
+	delete(s.held, seq)
+	fields := common.MapStr{}
+	d := json.NewDecoder(bytes.NewReader(p.body))
+	d.UseNumber()
+	if err := d.Decode(&fields); err != nil {
+		s.log.Errorf("Cannot read the pending event of entry %d in journal %s: %v", seq, s.id, err)
+		return false
+	}
+	event := beat.Event{Timestamp: time.UnixMicro(int64(p.cursor.realtime)), Fields: fields}
+	delete(fields, "@timestamp")
+	if message, ok := fields["message"]; ok {
+		fields["message"] = fmt.Sprint(message)
+	}
+	plainNumbers(fields)
+	tally := common.MapStr{
+		"source": s.account.source, "from": int64(seq), "to": int64(seq + 1), "skipped": int64(skipped), "sum": strconv.FormatUint(p.cursor.xor, 16),
+	}
+	m := &mark{account: s.account, at: s.state(), skippedThen: s.skipped}
+	s.publish(event, tally, m)
+	if m.dropped {
+		s.lost(Range{From: int64(seq), To: int64(seq + 1), Reason: Skipped, Skipped: int64(skipped)})
+	}
+	return true
+}
+
+// plainNumbers makes integers and floats of the numbers of a JSON object, as processors expect them.
+func plainNumbers(m map[string]any) {
+	for k, v := range m {
+		m[k] = plainNumber(v)
+	}
+}
+
+func plainNumber(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		if n, err := v.Float64(); err == nil {
+			return n
+		}
+		return v.String()
+	case map[string]any:
+		plainNumbers(v)
+		return common.MapStr(v)
+	case []any:
+		for i := range v {
+			v[i] = plainNumber(v[i])
+		}
+	}
+	return v
+}
+
+// trail remembers cursors of acknowledged entries for as long as one before them is held back.
+type trail []cursor
+
+func (t *trail) add(s state) {
+	if !s.last.seqID.isZero() {
+		*t = append(*t, s.last)
+	}
+	first := s.next
+	for _, h := range s.held {
+		first = min(first, h.Seq)
+	}
+	for len(*t) > 1 && (*t)[1].seq < first {
+		*t = (*t)[1:]
+	}
+}
+
+// atEnd notes whether all that the files hold has been read, and up to which number.
+func (a *account) atEnd(all bool, next uint64) {
+	a.mu.Lock()
+	a.readAll, a.readTo = all, next
+	a.mu.Unlock()
+}
+
+// reached is the cursor of the last entry such that it and all before it are dealt with for good, zero where it is not known. done:
+// nothing comes after it at present. pending: entries of the pending file are still held.
+func (a *account) reached() (last cursor, done, pending bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := a.stored.next
+	for _, h := range a.stored.held {
+		first = min(first, h.Seq)
+		pending = pending || a.pending[h.Seq]
+	}
+	if len(a.trail) > 0 && a.trail[0].seq < first {
+		last = a.trail[0]
+	}
+	return last, a.readAll && a.stored.next == a.readTo && len(a.stored.held) == 0, pending
+}
+
+// readAll tells whether everything that the headers promise has been read.
+func (s *source) readAll() bool {
+	return s.next != 0 && !slices.ContainsFunc(s.listing.wanted[s.id], func(f *file) bool { return f.entries > 0 && f.tail >= s.next })
+}
