@@ -113,6 +113,27 @@ func (s *Set) insert(i, j int, r Range) {
 	s.chunks[i] = c
 }
 
+// Remove takes [r.From, r.To) out of the set and returns how many of its units were there.
+func (s *Set) Remove(r Range) (removed int64) {
+	for r.From < r.To {
+		i, j := s.find(r.From + 1)
+		if i == len(s.chunks) || s.chunks[i][j].From >= r.To {
+			return removed
+		}
+		o := s.chunks[i][j]
+		if s.chunks[i] = slices.Delete(s.chunks[i], j, j+1); len(s.chunks[i]) == 0 {
+			s.chunks = slices.Delete(s.chunks, i, i+1)
+		}
+		s.n--
+		s.units -= o.Len()
+		s.Add(Range{From: o.From, To: min(r.From, o.To)})
+		s.Add(Range{From: max(r.To, o.From), To: o.To})
+		removed += min(o.To, r.To) - max(o.From, r.From)
+		r.From = min(o.To, r.To)
+	}
+	return removed
+}
+
 // find returns the first range (chunk, index) that ends at or after x, or (len(chunks), 0).
 func (s *Set) find(x int64) (int, int) {
 	i := sort.Search(len(s.chunks), func(i int) bool { c := s.chunks[i]; return c[len(c)-1].To >= x })

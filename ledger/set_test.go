@@ -64,6 +64,20 @@ func TestSetAgainstModel(t *testing.T) {
 			if got := s.Add(r); got != added {
 				t.Fatalf("Add(%v) = %d new units, want %d", r, got, added)
 			}
+			if rapid.Bool().Draw(t, "remove") {
+				at := rapid.Int64Range(0, limit).Draw(t, "at")
+				gone := Range{at, at + rapid.Int64Range(0, 100).Draw(t, "gone")}
+				removed := int64(0)
+				for x := gone.From; x < gone.To; x++ {
+					if m[x] {
+						delete(m, x)
+						removed++
+					}
+				}
+				if got := s.Remove(gone); got != removed {
+					t.Fatalf("Remove(%v) = %d units, want %d", gone, got, removed)
+				}
+			}
 		}
 		want := m.ranges(limit + 1)
 		if got := s.Ranges(); !slices.Equal(got, want) {

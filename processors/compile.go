@@ -17,6 +17,8 @@ type Chain struct {
 	// OnFailure, where there is one, is what an event goes through when a step has failed on it; the steps behind the failure are
 	// left out. Without it the steps behind go on.
 	OnFailure *Chain
+	// Reject takes an event on which a step has failed out of the chain and hands it to Observer.Rejected; it goes without OnFailure.
+	Reject bool
 }
 
 // Step is one processor of a chain with its condition, or a choice between two chains.

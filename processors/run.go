@@ -22,6 +22,9 @@ type Observer struct {
 	// Step is called after each step that was applied to e, with its failure; depth is that of the ifs around it. For a step that
 	// looks at whole batches it is called with each event that remains.
 	Step func(s *Step, depth int, e *event.Event, kept bool, err error)
+	// Rejected is called with each event on which a step has failed in a chain that rejects, as it was before the chain; the event
+	// is no longer among those that Run returns, and Taken is not called for it.
+	Rejected func(e *event.Event, s *Step, err error)
 }
 
 // Run takes events, in the order in which they came, through the chain. It returns those that remain, in the memory of the slice it
@@ -38,12 +41,15 @@ func (c *Chain) Run(events []*event.Event, o Observer) []*event.Event {
 		for to < len(c.Steps) && c.Steps[to].batch == nil {
 			to++
 		}
-		part := &Chain{Steps: c.Steps[from:to], OnFailure: c.OnFailure}
+		part := &Chain{Steps: c.Steps[from:to], OnFailure: c.OnFailure, Reject: c.Reject}
 		kept := events[:0]
 		for _, e := range events {
-			if scratch.one(part, e) {
+			keep, rejected := scratch.one(part, e)
+			switch {
+			case rejected:
+			case keep:
 				kept = append(kept, e)
-			} else {
+			default:
 				o.Taken(e, nil)
 			}
 		}
@@ -63,35 +69,58 @@ func (c *Chain) Process(e *event.Event) (keep bool) {
 
 var pool = sync.Pool{New: func() any { return &runner{} }}
 
-// runner keeps what an event was, for the case of a panic.
+// runner keeps what an event was, for the case of a panic or of a rejection.
 type runner struct {
 	before []event.Field
 	time   int64
 	at     *Step
+	err    error // of the step that failed last
 	o      Observer
 }
 
 // one takes an event through the steps. After a panic it is as it was before the first of them, and tagged.
-func (r *runner) one(c *Chain, e *event.Event) (keep bool) {
+func (r *runner) one(c *Chain, e *event.Event) (keep, rejected bool) {
 	r.before = append(r.before[:0], e.Fields...)
-	r.time = e.Time
+	r.time, r.err = e.Time, nil
 	defer func() {
 		if p := recover(); p != nil {
 			r.at.Stats.Panics.Add(1)
-			e.Fields = append(make([]event.Field, 0, len(r.before)+2), r.before...)
-			e.Time = r.time
-			mark(e, PanicTag, fmt.Errorf("%s: panic: %v", r.at.Name, p))
+			r.err = fmt.Errorf("panic: %v", p)
+			r.restore(e)
 			keep = true
 			if r.o.Step != nil {
-				r.o.Step(r.at, 0, e, true, fmt.Errorf("panic: %v", p))
+				r.o.Step(r.at, 0, e, true, r.err)
+			}
+			if rejected = r.reject(c, e); !rejected {
+				mark(e, PanicTag, fmt.Errorf("%s: %w", r.at.Name, r.err))
 			}
 		}
 	}()
-	keep, failed := r.steps(c, e, 0, c.OnFailure != nil)
-	if failed && c.OnFailure != nil && keep {
-		keep, _ = r.steps(c.OnFailure, e, 0, false)
+	keep, failed := r.steps(c, e, 0, c.OnFailure != nil || c.Reject)
+	if failed && keep {
+		switch {
+		case c.Reject && r.o.Rejected != nil:
+			r.restore(e)
+			return false, r.reject(c, e)
+		case c.OnFailure != nil:
+			keep, _ = r.steps(c.OnFailure, e, 0, false)
+		}
 	}
-	return keep
+	return keep, false
+}
+
+func (r *runner) restore(e *event.Event) {
+	e.Fields = append(make([]event.Field, 0, len(r.before)+2), r.before...)
+	e.Time = r.time
+}
+
+// reject hands an event over where the chain rejects and somebody takes it; else it stays.
+func (r *runner) reject(c *Chain, e *event.Event) bool {
+	if !c.Reject || r.o.Rejected == nil {
+		return false
+	}
+	r.o.Rejected(e, r.at, r.err)
+	return true
 }
 
 // steps goes through a chain; failed tells that a step has failed, which ends it where stop is true.
@@ -113,7 +142,7 @@ func (r *runner) steps(c *Chain, e *event.Event, depth int, stop bool) (keep, fa
 		keep, err := s.p.Process(e)
 		if err != nil {
 			s.Stats.Failures.Add(1)
-			failed = true
+			failed, r.err = true, err
 			mark(e, processor.Tag(err), err)
 		}
 		if !keep {

@@ -29,6 +29,7 @@ func (s *Server) metrics() http.Handler {
 	counter("tally_duplicate_events_total", "Events refused because they are stored already.", a.Duplicates.Load)
 	counter("tally_conflict_events_total", "Events stored though their range was known: cloned machines, lost registries.", a.Conflicts.Load)
 	counter("tally_failed_batches_total", "Batches that were not acknowledged.", a.Failed.Load)
+	counter("tally_rejected_events_total", "Events that became dead letters.", a.Rejected.Load)
 	gauge("tally_waiting_batches", "Batches that wait for space.", a.Waiting.Load)
 
 	gauge("tally_feeder_lag_records", "Records of the buffer that the store does not have yet.", func() int64 { n, _ := s.admit.Lag(); return int64(n) })
@@ -68,7 +69,7 @@ func (s *Server) metrics() http.Handler {
 	counter("tally_lumberjack_unparsable_total", "Events that were no JSON object; their text is kept.", l.Unparsable.Load)
 	counter("tally_lumberjack_bad_controls_total", "Control records that were not valid.", l.BadControls.Load)
 	counter("tally_lumberjack_broken_total", "Connections closed without acknowledgement.", l.Broken.Load)
-	r.MustRegister(&usageCollector{s}, s.clean)
+	r.MustRegister(&usageCollector{s}, s.clean, s.letters)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tallylog/tally/server/buffer"
 	"github.com/tallylog/tally/server/clean"
 	"github.com/tallylog/tally/server/config"
+	"github.com/tallylog/tally/server/deadletter"
 	"github.com/tallylog/tally/server/intake"
 	"github.com/tallylog/tally/server/intake/bulk"
 	"github.com/tallylog/tally/server/intake/limit"
@@ -25,6 +26,7 @@ import (
 	"github.com/tallylog/tally/server/intake/lumberjack"
 	"github.com/tallylog/tally/server/intake/otlp"
 	"github.com/tallylog/tally/server/intake/push"
+	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/embedded"
 	"github.com/tallylog/tally/server/tail"
@@ -55,6 +57,7 @@ type Server struct {
 	o        Options
 	auth     *auth.Store
 	wal      *buffer.WAL
+	letters  *deadletter.Store
 	admit    *admit.Admission
 	hub      *tail.Hub
 	budget   *intake.Budget
@@ -130,22 +133,43 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 	if _, password, err = s.auth.EnsureAdmin(ctx, dir, s.o.AdminPassword); err != nil {
 		return "", errors.Join(err, s.auth.Close())
 	}
-	cp, err := admit.ReadCheckpoint(dir)
-	if err != nil {
+	if s.letters, err = deadletter.Open(ctx, dir, deadletter.Options{MaxBytes: int64(c.Storage.DeadLetters), Log: s.o.Log}); err != nil {
 		return "", errors.Join(err, s.auth.Close())
 	}
+	if err := s.openLog(ctx); err != nil {
+		return "", errors.Join(err, s.letters.Close(), s.auth.Close())
+	}
+	var feed context.Context
+	feed, s.feeding = context.WithCancel(context.Background())
+	s.fed = make(chan struct{})
+	go func() { defer close(s.fed); s.admit.Run(feed) }()
+	s.makeLimits()
+	go s.saveLimits(feed)
+	go s.reloadCertificates(feed)
+	s.makeLumberjack()
+	s.routes()
+	return password, nil
+}
+
+// openLog opens the buffer, the account and the store.
+func (s *Server) openLog(ctx context.Context) error {
+	c, dir := s.o.Config, s.o.Dir
+	cp, err := admit.ReadCheckpoint(dir)
+	if err != nil {
+		return err
+	}
 	if s.wal, err = buffer.Open(filepath.Join(dir, "wal"), buffer.Options{MaxBytes: int64(c.Buffer.MaxBytes), After: cp.Seq, Log: s.o.Log}); err != nil {
-		return "", errors.Join(err, s.auth.Close())
+		return err
 	}
 	total, err := diskSize(dir)
 	if err != nil {
-		return "", errors.Join(err, s.wal.Close(), s.auth.Close())
+		return errors.Join(err, s.wal.Close())
 	}
 	if s.reserve = int64(c.Storage.MinFree); s.reserve == 0 {
 		s.reserve = min(256<<20, total/10)
 	}
 	s.admit, err = admit.Open(ctx, cp, admit.Options{
-		Dir: dir, Buffer: &guarded{WAL: s.wal, dir: dir, reserve: s.reserve / 2}, Hub: s.hub, Log: s.o.Log,
+		Dir: dir, Buffer: &guarded{WAL: s.wal, dir: dir, reserve: s.reserve / 2}, Hub: s.hub, Letters: s.letters, Log: s.o.Log,
 		Retention: time.Duration(c.Retention.Age), LedgerRetention: c.Retention.LedgerAge(), Checkpoint: time.Duration(c.Buffer.Checkpoint),
 		OpenStore: func(after uint64) (storage.Store, error) {
 			if err := embedded.LimitMemory(storeMemory); err != nil {
@@ -162,18 +186,9 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 		},
 	})
 	if err != nil {
-		return "", errors.Join(err, s.wal.Close(), s.auth.Close())
+		return errors.Join(err, s.wal.Close())
 	}
-	var feed context.Context
-	feed, s.feeding = context.WithCancel(context.Background())
-	s.fed = make(chan struct{})
-	go func() { defer close(s.fed); s.admit.Run(feed) }()
-	s.makeLimits()
-	go s.saveLimits(feed)
-	go s.reloadCertificates(feed)
-	s.makeLumberjack()
-	s.routes()
-	return password, nil
+	return nil
 }
 
 // storeMemory is what the store's caches are sized for; the whole server stays under 500 MB with it.
@@ -201,11 +216,23 @@ func (s *Server) routes() {
 	s.api.Routes(mux)
 	mux.Handle("GET /api/v1/limits", s.auth.Require(auth.Enter, s.limits))
 	s.clean.Routes(mux, func(h http.Handler) http.Handler { return s.auth.Require(auth.Operate, h) })
+	s.deadLetters().Routes(mux)
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
 	mux.Handle("/api/", http.HandlerFunc(notFound))
 	mux.Handle("/", elastic.Root(s.auth.Require, web.Handler()))
 	s.health(mux)
 	s.handler.Store(mux)
+}
+
+// deadLetters are the handlers of what was rejected.
+func (s *Server) deadLetters() *deadletter.Handler {
+	return &deadletter.Handler{Store: s.letters, Auth: s.auth, Log: s.o.Log, Way: deadletter.Way{
+		Clean: s.clean.Clean, Fed: s.admit.Fed,
+		Admit: func(ctx context.Context, b *record.Batch) (int, int, error) {
+			res, err := s.admit.Admit(ctx, b) // not through the limits: it was counted when it came
+			return res.Accepted, res.Duplicates, err
+		},
+	}}
 }
 
 // reloadPipelines puts the pipelines of the configuration file in force, where there is one.
@@ -234,7 +261,7 @@ func (s *Server) close() error {
 	}
 	s.feeding()
 	<-s.fed
-	return errors.Join(s.limits.Save(), s.admit.Close(), s.wal.Close(), s.auth.Close())
+	return errors.Join(s.limits.Save(), s.admit.Close(), s.wal.Close(), s.letters.Close(), s.auth.Close())
 }
 
 // guarded is the buffer with a reserve: it must not fill the disk to the last byte, which the store could not survive.

@@ -50,6 +50,8 @@ type account struct {
 	id  string // of the API
 	now state  // all that was acknowledged; guarded by Admission.mu
 	fed state  // all that the store has; the feeder's own
+	// refused are ranges that the store has rejected and that no record fed since has stored; the feeder's own. See letters.go.
+	refused ledger.Set
 	// claims are the ranges of batches on their way into the buffer.
 	claims map[*ticket]*ledger.Set
 }
@@ -178,6 +180,9 @@ func (s *state) lose(l loss) {
 			o.To = l.To
 			return
 		}
+	}
+	if len(s.lost) >= maxLosses {
+		s.lost = slices.DeleteFunc(s.lost, func(o loss) bool { return o.To != 0 && s.stored.Contains(o.Range) }) // they came after all
 	}
 	if len(s.lost) >= maxLosses {
 		s.lost = slices.Delete(s.lost, 0, 1)

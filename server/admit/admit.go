@@ -12,6 +12,7 @@ import (
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/buffer"
+	"github.com/tallylog/tally/server/deadletter"
 	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/tail"
@@ -35,6 +36,8 @@ type Options struct {
 	// OpenStore opens the store; every record up to after is known to be durable in it.
 	OpenStore func(after uint64) (storage.Store, error)
 	Hub       *tail.Hub
+	// Letters takes the events that a pipeline or the store has rejected. nil: they are only gaps in the account.
+	Letters deadletter.Sink
 	// Retention is the age at which the store drops events, 0 for never. Known ranges of older events are refused by range
 	// alone, since their ids can no longer be looked up.
 	Retention time.Duration
@@ -77,6 +80,7 @@ type Admission struct {
 type Stats struct {
 	Events, Duplicates, Conflicts, Batches, Failed atomic.Int64
 	Waiting                                        atomic.Int64 // batches that wait for space now
+	Rejected                                       atomic.Int64 // events that became dead letters
 	Unaccounted                                    atomic.Int64 // events stored without an account, see Options.MaxSources
 }
 
@@ -109,6 +113,9 @@ const (
 // they must not be changed afterwards. While the buffer has no space it waits, until ctx is done. After an error nothing
 // of b may be acknowledged.
 func (a *Admission) Admit(ctx context.Context, b *record.Batch) (Result, error) {
+	if err := a.reject(ctx, b); err != nil {
+		return Result{}, err
+	}
 	a.identify(b)
 	t := &ticket{done: make(chan struct{})}
 	fates := make([]fate, len(b.Events))
@@ -309,18 +316,18 @@ func (a *Admission) settle(ctx context.Context, t *ticket, b *record.Batch, fate
 	if len(b.Events) == 0 && len(b.Notes) == 0 {
 		return res, nil
 	}
-	return res, a.write(ctx, b)
+	return res, a.write(ctx, t, b)
 }
 
 // write puts the batch into the buffer and waits until it is durable. Where there is no space it tries again.
-func (a *Admission) write(ctx context.Context, b *record.Batch) error {
+func (a *Admission) write(ctx context.Context, t *ticket, b *record.Batch) error {
 	payload := record.Append(nil, b)
 	for waiting := false; ; {
 		a.writing.Lock()
 		loc, synced, err := a.o.Buffer.Write(payload)
 		var en *entry
 		if err == nil {
-			en = a.feeder.push(loc, b, int64(len(payload)))
+			en = a.feeder.push(loc, b, int64(len(payload)), t)
 		}
 		a.writing.Unlock()
 		if err == nil {

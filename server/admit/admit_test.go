@@ -12,6 +12,7 @@ import (
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/buffer"
+	"github.com/tallylog/tally/server/deadletter"
 	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/tail"
@@ -28,6 +29,8 @@ type rig struct {
 
 type rigOptions struct {
 	store      *memStore
+	wrapStore  storage.Store // in place of store, which it keeps its rows in
+	letters    deadletter.Sink
 	wrap       func(Buffer) Buffer
 	checkpoint time.Duration
 	noFeed     bool
@@ -55,8 +58,11 @@ func start(t *testing.T, dir string, o rigOptions) *rig {
 	if o.wrap != nil {
 		b = o.wrap(wal)
 	}
-	a, err := Open(t.Context(), cp, Options{Dir: dir, Buffer: b, Hub: &tail.Hub{}, Checkpoint: o.checkpoint, MaxSources: o.maxSources, LedgerRetention: o.ledger, OpenStore: func(after uint64) (storage.Store, error) {
+	a, err := Open(t.Context(), cp, Options{Dir: dir, Buffer: b, Hub: &tail.Hub{}, Letters: o.letters, Checkpoint: o.checkpoint, MaxSources: o.maxSources, LedgerRetention: o.ledger, OpenStore: func(after uint64) (storage.Store, error) {
 		o.store.after = after
+		if o.wrapStore != nil {
+			return o.wrapStore, nil
+		}
 		return o.store, nil
 	}})
 	if err != nil {

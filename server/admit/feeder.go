@@ -18,6 +18,7 @@ type entry struct {
 	batch *record.Batch // nil when memory was short: it is read back
 	size  int64
 	state entryState
+	from  *ticket // nil for a record of before the start; once its done is closed the record is in the view of now
 }
 
 type entryState uint8
@@ -52,10 +53,10 @@ func newFeeder(a *Admission, at, previous uint64) *feeder {
 }
 
 // push queues a record that has a place in the buffer but is not yet durable.
-func (f *feeder) push(loc buffer.Location, b *record.Batch, size int64) *entry {
+func (f *feeder) push(loc buffer.Location, b *record.Batch, size int64, from *ticket) *entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	en := &entry{loc: loc, size: size}
+	en := &entry{loc: loc, size: size, from: from}
 	if b != nil && f.held+size <= f.a.o.HeldBytes {
 		en.batch = b
 		f.held += size
@@ -204,12 +205,16 @@ func (f *feeder) append(ctx context.Context, en *entry) error {
 			return fmt.Errorf("record %d: %w", en.loc.Seq, err)
 		}
 	}
-	if err := f.a.store.Append(ctx, &storage.Batch{Seq: en.loc.Seq, Tenant: b.Tenant, Events: b.Events}); err != nil {
+	sb := &storage.Batch{Seq: en.loc.Seq, Tenant: b.Tenant, Events: b.Events}
+	if err := f.a.store.Append(ctx, sb); err != nil {
 		return err
+	}
+	if len(sb.Rejected) > 0 {
+		return f.a.refused(ctx, en, b, sb.Rejected)
 	}
 	f.a.mu.Lock()
 	defer f.a.mu.Unlock()
-	f.a.apply(b, fed)
+	f.a.applyFed(b)
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (a *Admission) replay(ctx context.Context, after uint64) error {
 		a.mu.Lock()
 		a.apply(b, now)
 		a.mu.Unlock()
-		a.feeder.settled(a.feeder.push(loc, nil, int64(len(payload))), nil)
+		a.feeder.settled(a.feeder.push(loc, nil, int64(len(payload)), nil), nil)
 		return ctx.Err()
 	})
 }

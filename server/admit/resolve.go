@@ -28,29 +28,42 @@ func (a *Admission) noteSkipped(b *record.Batch, p *ledger.Position) {
 // nameSources notes the name and the attributes of each source that has none. The account gets them with the record that holds
 // the note, so that a failed write leaves the source unnamed here and on disk alike.
 func (a *Admission) nameSources(b *record.Batch) {
-	last := ""
-	var noted map[string]bool
+	n := namer{a: a, b: b}
 	for i := range b.Events {
-		e := &b.Events[i]
-		source := e.Position.Source
-		if source == "" || source == last {
-			continue
-		}
-		last = source
-		a.mu.Lock()
-		acct := a.lookup(key{b.Tenant, b.Client, source})
-		unnamed := acct != nil && acct.now.name == ""
-		a.mu.Unlock()
-		if unnamed && !noted[source] {
-			if noted == nil {
-				noted = make(map[string]bool)
-			}
-			noted[source] = true
-			b.Notes = append(b.Notes, record.Note{Kind: record.Name, Source: source, Text: sourceName(e)})
-			if text := AttributesOf(e, source).Text(); text != "" {
-				b.Notes = append(b.Notes, record.Note{Kind: record.Attributes, Source: source, Text: text})
-			}
-		}
+		n.note(&b.Events[i])
+	}
+	for i := range b.Rejected {
+		n.note(&b.Rejected[i].Event)
+	}
+}
+
+type namer struct {
+	a     *Admission
+	b     *record.Batch
+	last  string
+	noted map[string]bool
+}
+
+func (n *namer) note(e *event.Event) {
+	source := e.Position.Source
+	if source == "" || source == n.last {
+		return
+	}
+	n.last = source
+	n.a.mu.Lock()
+	acct := n.a.lookup(key{n.b.Tenant, n.b.Client, source})
+	unnamed := acct != nil && acct.now.name == ""
+	n.a.mu.Unlock()
+	if !unnamed || n.noted[source] {
+		return
+	}
+	if n.noted == nil {
+		n.noted = make(map[string]bool)
+	}
+	n.noted[source] = true
+	n.b.Notes = append(n.b.Notes, record.Note{Kind: record.Name, Source: source, Text: sourceName(e)})
+	if text := AttributesOf(e, source).Text(); text != "" {
+		n.b.Notes = append(n.b.Notes, record.Note{Kind: record.Attributes, Source: source, Text: text})
 	}
 }
 

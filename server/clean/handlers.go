@@ -68,11 +68,14 @@ func (c *Cleaner) list(http.ResponseWriter, *http.Request) (any, error) {
 	list := make([]map[string]any, len(now.List))
 	for i, q := range now.List {
 		m := map[string]any{"name": q.Name, "continue": q.Continue, "tests": len(q.Tests), "events": q.Stats.Events.Load(),
-			"dropped": q.Stats.Dropped.Load(), "joined": q.Stats.Joined.Load(), "steps": steps(q.Chain)}
+			"dropped": q.Stats.Dropped.Load(), "joined": q.Stats.Joined.Load(), "rejected": q.Stats.Rejected.Load(), "steps": steps(q.Chain)}
 		if q.When != nil {
 			m["when"] = q.When.String()
 		}
-		if q.Chain.OnFailure != nil {
+		switch {
+		case q.Chain.Reject:
+			m["on_failure"] = deadLetter
+		case q.Chain.OnFailure != nil:
 			m["on_failure"] = steps(q.Chain.OnFailure)
 		}
 		list[i] = m
@@ -171,7 +174,10 @@ func Results(traces []Trace) []map[string]any {
 			}
 			list[j] = m
 		}
-		m := map[string]any{"steps": list, "event": nil, "dropped": t.Event == nil && !t.Joined, "joined": t.Joined}
+		m := map[string]any{"steps": list, "event": nil, "dropped": t.Event == nil && !t.Joined && !t.Rejected, "joined": t.Joined}
+		if t.Rejected {
+			m["rejected"] = true
+		}
 		if t.Event != nil {
 			m["event"] = raw(t.Event)
 		}

@@ -27,7 +27,10 @@ type Pipeline struct {
 }
 
 // Stats counts the events of a pipeline since start. A pipeline that is loaded again under the same name goes on counting.
-type Stats struct{ Events, Dropped, Joined atomic.Int64 }
+type Stats struct{ Events, Dropped, Joined, Rejected atomic.Int64 }
+
+// deadLetter is the on_failure of a pipeline whose failures go to the dead letters.
+const deadLetter = "dead_letter"
 
 type config struct {
 	Name       string          `yaml:"name"`
@@ -146,6 +149,13 @@ func (p *Pipeline) chains(n strictyaml.Node, c *config) error {
 	var err error
 	if p.Chain, err = processors.Compile(c.Processors); err != nil || c.OnFailure.IsZero() {
 		return err
+	}
+	if c.OnFailure.IsText() {
+		if c.OnFailure.Value() != deadLetter {
+			return c.OnFailure.Errorf("%q is not known; %s is, or a list of processors", c.OnFailure.Value(), deadLetter)
+		}
+		p.Chain.Reject = true
+		return nil
 	}
 	if p.Chain.OnFailure, err = processors.Compile(c.OnFailure); err != nil {
 		return err

@@ -1,6 +1,8 @@
 package clean
 
 import (
+	"slices"
+
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/processors"
@@ -8,13 +10,14 @@ import (
 )
 
 // Clean takes the events of a batch through the pipelines. Those that are dropped, or joined to others, leave the batch; their ranges
-// become notes.
+// become notes. Those that a pipeline rejects go over into b.Rejected.
 func (p *Pipelines) Clean(b *record.Batch) { p.clean(b, nil) }
 
 // watcher is told what happens to the events of a batch.
 type watcher interface {
 	step(q *Pipeline, s *processors.Step, depth int, e *event.Event, kept bool, err error)
 	taken(e, into *event.Event)
+	rejected(e *event.Event)
 	left(e *event.Event)
 }
 
@@ -28,6 +31,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 		pending[i] = &b.Events[i]
 	}
 	gone := map[*event.Event]bool{}
+	originals := p.originals(b)
 	chosen := make([]*event.Event, 0, len(pending))
 	for _, q := range p.List {
 		if len(pending) == 0 {
@@ -55,6 +59,21 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 				q.Stats.Dropped.Add(1)
 			}
 			account(b, e, into == nil)
+			if into != nil { // it is what came no longer
+				delete(originals, into)
+			}
+		}
+		o.Rejected = func(e *event.Event, s *processors.Step, err error) {
+			gone[e] = true
+			q.Stats.Rejected.Add(1)
+			if w != nil {
+				w.rejected(e)
+			}
+			raw := *e
+			if as, ok := originals[e]; ok {
+				raw = as
+			}
+			b.Rejected = append(b.Rejected, record.Rejected{Event: raw, By: q.Name, Reason: s.Name + ": " + err.Error()})
 		}
 		left := q.Chain.Run(chosen, o)
 		if q.Continue {
@@ -77,6 +96,25 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 	}
 	clear(b.Events[len(kept):])
 	b.Events = kept
+}
+
+// originals copies the events of a batch where a pipeline that rejects stands behind one that may have changed them; elsewhere the chain
+// gives them back as they were. One that others were joined to has no original.
+func (p *Pipelines) originals(b *record.Batch) map[*event.Event]event.Event {
+	changed := false
+	for _, q := range p.List {
+		if changed && q.Chain.Reject {
+			all := make(map[*event.Event]event.Event, len(b.Events))
+			for i := range b.Events {
+				e := b.Events[i]
+				e.Fields = slices.Clone(e.Fields)
+				all[&b.Events[i]] = e
+			}
+			return all
+		}
+		changed = changed || q.Continue
+	}
+	return nil
 }
 
 // choose parts the events that the pipeline takes from the others.

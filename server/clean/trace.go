@@ -12,9 +12,10 @@ import (
 
 // Trace is what became of one event.
 type Trace struct {
-	Event  *event.Event // what came out, nil when it was dropped or joined to another
-	Joined bool
-	Steps  []Change
+	Event    *event.Event // what came out, nil when it was dropped, rejected or joined to another
+	Joined   bool
+	Rejected bool // it goes to the dead letters
+	Steps    []Change
 }
 
 // Change is what one step did to an event.
@@ -67,6 +68,8 @@ func (t *tracer) step(q *Pipeline, s *processors.Step, depth int, e *event.Event
 }
 
 func (t *tracer) taken(e, into *event.Event) { t.traces[t.index[e]].Joined = into != nil }
+
+func (t *tracer) rejected(e *event.Event) { t.traces[t.index[e]].Rejected = true }
 
 func (t *tracer) left(e *event.Event) {
 	c := *e

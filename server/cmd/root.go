@@ -85,7 +85,7 @@ Exit codes: 0 done, 1 it failed, 2 wrong usage or configuration, 3 credentials m
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), fsckCommand(), cleanCommand(), queryCommand(), tailCommand(), exportCommand(), pushCommand(), sourcesCommand(), explainCommand(),
-		tokenCommand(), userCommand(), tenantCommand())
+		tokenCommand(), userCommand(), tenantCommand(), deadLettersCommand())
 	strict(root)
 	return root
 }

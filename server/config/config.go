@@ -95,6 +95,8 @@ type Storage struct {
 	Type string `yaml:"type"`
 	// MinFree is the disk space left alone; clients wait when less is free. 0 means 256 MiB, or a tenth of a smaller disk.
 	MinFree Bytes `yaml:"min_free"`
+	// DeadLetters bounds the rejected events kept of each tenant; beyond, the oldest go. 0 means 256 MiB.
+	DeadLetters Bytes `yaml:"dead_letters"`
 }
 
 // Retention of stored events: the oldest days are deleted. An age of 0 means no bound, a size of 0 three quarters of the
@@ -216,7 +218,7 @@ func (c *Config) check() (string, error) {
 		"http.max_body": int64(c.HTTP.MaxBody) - 1, "http.max_inflated": int64(c.HTTP.MaxInflated) - 1, "buffer.memory": int64(c.Buffer.Memory) - 1<<20,
 		"http.query_timeout": int64(c.HTTP.QueryTimeout) - 1, "buffer.checkpoint": int64(c.Buffer.Checkpoint) - int64(time.Second),
 		"lumberjack.max_connections": int64(c.Lumberjack.MaxConnections) - 1,
-		"buffer.max_size":            int64(c.Buffer.MaxBytes), "retention.age": int64(c.Retention.Age), "retention.size": int64(c.Retention.Size), "storage.min_free": int64(c.Storage.MinFree),
+		"buffer.max_size":            int64(c.Buffer.MaxBytes), "retention.age": int64(c.Retention.Age), "retention.size": int64(c.Retention.Size), "storage.min_free": int64(c.Storage.MinFree), "storage.dead_letters": int64(c.Storage.DeadLetters),
 	} {
 		if n < 0 {
 			return key, fmt.Errorf("the value is too small")

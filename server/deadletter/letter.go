@@ -31,6 +31,9 @@ type Letter struct {
 	Reason string
 	// Event is, of a pipeline, the event as it came, and of the store, the event as the store was given it. Its Time is not 0.
 	Event event.Event
+	// Confined says that a replay keeps the namespace and the cluster of Event, whatever the pipelines make of them: the credentials
+	// that it came with were narrowed to a scope.
+	Confined bool
 	// Times is how often the event was rejected; Put counts it.
 	Times int
 }

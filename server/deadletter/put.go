@@ -28,8 +28,8 @@ func (s *Store) Put(ctx context.Context, letters []Letter) error {
 	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		tenants := map[uint32]*change{}
-		insert, err := tx.PrepareContext(ctx, `INSERT INTO letters (id, tenant, client, time, stage, by, reason, source, "from", "to", namespace, cluster, message, times, size, event)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`)
+		insert, err := tx.PrepareContext(ctx, `INSERT INTO letters (id, tenant, client, time, stage, by, reason, source, "from", "to", namespace, cluster, message, confined, times, size, event)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (s *Store) Put(ctx context.Context, letters []Letter) error {
 			blob := record.Append(nil, &record.Batch{Tenant: l.Tenant, Client: l.Client, Received: l.Time, Events: []event.Event{*e}})
 			reason := clip(l.Reason, maxReason)
 			res, err := insert.ExecContext(ctx, l.ID, l.Tenant, l.Client, l.Time, l.Stage, l.By, reason, e.Position.Source, e.Position.From, e.Position.To,
-				get(namespaceField), get(clusterField), clip(get(event.Message), maxMessage), len(blob), blob)
+				get(namespaceField), get(clusterField), clip(get(event.Message), maxMessage), l.Confined, len(blob), blob)
 			if err != nil {
 				return err
 			}

@@ -35,6 +35,7 @@ CREATE TABLE letters (
 	namespace TEXT NOT NULL,
 	cluster   TEXT NOT NULL,
 	message   TEXT NOT NULL,
+	confined  INTEGER NOT NULL,
 	times     INTEGER NOT NULL,
 	size      INTEGER NOT NULL,
 	event     BLOB NOT NULL

@@ -99,6 +99,9 @@ func (b *Batcher) confine() {
 	for i := range b.batch.Events {
 		confine(p, &b.batch.Events[i])
 	}
+	for i := range b.batch.Rejected {
+		b.batch.Rejected[i].Confined = true
+	}
 }
 
 // clean cleans the batch and gives the items of the events that are left, and of those that are not. To know them again each

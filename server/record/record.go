@@ -40,6 +40,18 @@ type Batch struct {
 	Received int64  // nanoseconds since 1970 UTC
 	Notes    []Note
 	Events   []event.Event
+	// Rejected are events that a pipeline has taken out of Events, for the dead letters. They are not part of the encoded batch:
+	// admission makes letters of them before it writes the rest, and notes their ranges as lost.
+	Rejected []Rejected
+}
+
+// Rejected is an event that cannot be stored as it is.
+type Rejected struct {
+	Event  event.Event // as it came
+	By     string      // the pipeline
+	Reason string
+	// Confined says that its client may write to the namespace and the cluster that the event names and perhaps to no other.
+	Confined bool
 }
 
 const version = 1

@@ -80,9 +80,11 @@ func (s *Store) addRows(rows *logstorage.LogRows, b *storage.Batch) {
 		switch {
 		case e.Time < oldest:
 			old++
+			b.Rejected = append(b.Rejected, storage.Rejection{Index: i, Reason: tooOld + ": older than the retention"})
 			continue
 		case e.Time > newest:
 			future++
+			b.Rejected = append(b.Rejected, storage.Rejection{Index: i, Reason: tooFuture + ": too far ahead of the clock"})
 			continue
 		}
 		row, bucket := s.build.build(seq, e)
