@@ -13,7 +13,9 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/cmd"
 	"github.com/elastic/beats/v7/libbeat/cmd/instance"
+	"github.com/elastic/beats/v7/libbeat/monitoring"
 
+	"github.com/tallylog/tally/beat/processing"
 	"github.com/tallylog/tally/outputs"
 )
 
@@ -41,6 +43,7 @@ func Command() *cmd.BeatsRootCmd {
 
 	running, stopping := make(chan struct{}), make(chan struct{})
 	outputs.Register(running, stopping)
+	processing.Register(monitoring.Default.NewRegistry("processors"))
 	translated := &translation{beat: name, settings: recordSettings()}
 	exit, fatal := ending(translated)
 	translated.fail = fatal

@@ -29,6 +29,7 @@ import (
 	"github.com/tallylog/tally/processors/split"
 	"github.com/tallylog/tally/processors/timestamp"
 	"github.com/tallylog/tally/processors/urlparse"
+	"github.com/tallylog/tally/processors/useragent"
 	"github.com/tallylog/tally/strictyaml"
 )
 
@@ -69,6 +70,7 @@ func list() map[string]maker {
 		"timestamp":          of(timestamp.New),
 		"uppercase":          of(changecase.NewUpper),
 		"urlparse":           of(urlparse.New),
+		"user_agent":         of(useragent.New),
 	}
 }
 

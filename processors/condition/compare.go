@@ -2,7 +2,6 @@ package condition
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -96,7 +95,7 @@ type matcher struct {
 type match struct {
 	name string
 	text string
-	re   *regexp.Regexp // nil for contains
+	re   *Pattern // nil for contains
 }
 
 func newMatcher(kind string, n strictyaml.Node) (Condition, error) {
@@ -112,7 +111,7 @@ func newMatcher(kind string, n strictyaml.Node) (Condition, error) {
 		}
 		m := match{name: name, text: text}
 		if kind == "regexp" {
-			re, err := regexp.Compile(text)
+			re, err := CompilePattern(text)
 			if err != nil {
 				return value.Errorf("%v", err)
 			}

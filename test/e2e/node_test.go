@@ -144,3 +144,32 @@ func writeJournal(t *testing.T, file string, n int) {
 		t.Fatalf("%s: %v\n%s", program, err, out)
 	}
 }
+
+// TestProcessorsOfTheAgent: what the agent's processors take away counts as skipped, the account has no hole, and ours run there as well as libbeat's.
+func TestProcessorsOfTheAgent(t *testing.T) {
+	s := rig.NewServer(t, t.TempDir(), "").Start()
+	file := filepath.Join(t.TempDir(), "app.log")
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "%s request %d by someone@example.com\n", []string{"INFO", "DEBUG", "ERROR", "healthz"}[i%4], i)
+	}
+	write(t, file, text.String())
+	rig.NewAgent(t, s.Lumberjack, fmt.Sprintf(`
+- type: applog
+  paths: [%q]
+  processors:
+  - drop_event: {when: {regexp: {message: "^healthz"}}}
+  - grok: {patterns: ["%%{LOGLEVEL:log.level} request %%{INT:request.number:int}"]}
+  - include_event: {when: {not: {equals: {log.level: DEBUG}}}}
+  - redact: {fields: [message], presets: [email]}
+  - include_fields: {fields: [message, log.level, request, log.file.path, "@metadata"]}
+`, file)).Start()
+	s.WaitCount("*", 500, time.Minute)
+	if n := s.Count(`log.level:=ERROR request.number:>=0 "by [REDACTED]"`); n != 250 {
+		t.Errorf("%d events are as the processors make them, want 250", n)
+	}
+	rig.Eventually(t, 30*time.Second, "a full account", func() bool {
+		src := s.Sources(file)
+		return len(src) == 1 && fmt.Sprint(src[0].Ranges) == fmt.Sprintf("[[0 %d]]", size(t, file)) && len(src[0].Gaps) == 0
+	})
+}
