@@ -25,6 +25,13 @@ func (s *Store) Routes(mux *http.ServeMux) {
 		mux.Handle(pattern, s.Require(Enter, s.handler(f)))
 	}
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /api/v1/searches":           s.listSearches,
+		"PUT /api/v1/searches/{name}":    s.putSearch,
+		"DELETE /api/v1/searches/{name}": s.deleteSearch,
+	} {
+		mux.Handle(pattern, s.Require(Read, s.handler(f)))
+	}
+	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /api/v1/tokens":              s.listTokens,
 		"POST /api/v1/tokens":             s.postToken,
 		"DELETE /api/v1/tokens/{id}":      s.deleteToken,

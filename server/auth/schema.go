@@ -69,6 +69,17 @@ CREATE INDEX audit_tenant ON audit (tenant, id);
 `, `
 ALTER TABLE users ADD COLUMN clusters TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE tokens ADD COLUMN clusters TEXT NOT NULL DEFAULT '[]';
+`, `
+CREATE TABLE searches (
+	owner   TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+	name    TEXT NOT NULL,
+	tenant  INTEGER NOT NULL REFERENCES tenants (number),
+	shared  INTEGER NOT NULL,
+	body    TEXT NOT NULL,
+	changed INTEGER NOT NULL,
+	PRIMARY KEY (owner, name)
+) STRICT;
+CREATE INDEX searches_tenant ON searches (tenant, shared);
 `}
 
 // openDB opens DIR/auth.db, makes it when it is missing, and brings its schema up to date.

@@ -193,6 +193,19 @@ type Limits struct {
 	Tenant string `json:"tenant"`
 }
 
+// NewSearch defines model for NewSearch.
+type NewSearch struct {
+	// By The field that counts are grouped by
+	By      *string   `json:"by,omitempty"`
+	Columns *[]string `json:"columns,omitempty"`
+	End     *string   `json:"end,omitempty"`
+	Query   *string   `json:"query,omitempty"`
+
+	// Shared The other users of the tenant see it
+	Shared *bool   `json:"shared,omitempty"`
+	Start  *string `json:"start,omitempty"`
+}
+
 // Plan defines model for Plan.
 type Plan struct {
 	End    *time.Time `json:"end,omitempty"`
@@ -219,6 +232,19 @@ type Pushed struct {
 		Reason string `json:"reason"`
 	} `json:"rejected"`
 	RejectedCount int `json:"rejected_count"`
+}
+
+// SavedSearch defines model for SavedSearch.
+type SavedSearch struct {
+	By      string    `json:"by"`
+	Changed time.Time `json:"changed"`
+	Columns []string  `json:"columns"`
+	End     string    `json:"end"`
+	Name    string    `json:"name"`
+	Owner   string    `json:"owner"`
+	Query   string    `json:"query"`
+	Shared  bool      `json:"shared"`
+	Start   string    `json:"start"`
 }
 
 // Search defines model for Search.
@@ -269,6 +295,9 @@ type Source struct {
 // By defines model for by.
 type By = []string
 
+// Csrf defines model for csrf.
+type Csrf = string
+
 // Cursor defines model for cursor.
 type Cursor = string
 
@@ -292,6 +321,9 @@ type Prefix = string
 
 // Query defines model for query.
 type Query = string
+
+// SearchName defines model for searchName.
+type SearchName = string
 
 // Start defines model for start.
 type Start = string
@@ -498,6 +530,18 @@ type FormatQueryParams struct {
 	Query *Query `form:"query,omitempty" json:"query,omitempty"`
 }
 
+// DeleteSearchParams defines parameters for DeleteSearch.
+type DeleteSearchParams struct {
+	// TallyCSRF Only needed with the cookie
+	TallyCSRF *Csrf `json:"Tally-CSRF,omitempty"`
+}
+
+// SaveSearchParams defines parameters for SaveSearch.
+type SaveSearchParams struct {
+	// TallyCSRF Only needed with the cookie
+	TallyCSRF *Csrf `json:"Tally-CSRF,omitempty"`
+}
+
 // SourcesParams defines parameters for Sources.
 type SourcesParams struct {
 	// Name Only sources of this name
@@ -580,6 +624,9 @@ type QueryByPostJSONRequestBody = Search
 
 // QueryByPostFormdataRequestBody defines body for QueryByPost for application/x-www-form-urlencoded ContentType.
 type QueryByPostFormdataRequestBody = Search
+
+// SaveSearchJSONRequestBody defines body for SaveSearch for application/json ContentType.
+type SaveSearchJSONRequestBody = NewSearch
 
 // RequestEditorFn  is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -698,6 +745,17 @@ type ClientInterface interface {
 
 	// FormatQuery request
 	FormatQuery(ctx context.Context, params *FormatQueryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSearches request
+	ListSearches(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSearch request
+	DeleteSearch(ctx context.Context, name SearchName, params *DeleteSearchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SaveSearchWithBody request with any body
+	SaveSearchWithBody(ctx context.Context, name SearchName, params *SaveSearchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	SaveSearch(ctx context.Context, name SearchName, params *SaveSearchParams, body SaveSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Sources request
 	Sources(ctx context.Context, params *SourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -897,6 +955,54 @@ func (c *Client) ExplainQuery(ctx context.Context, params *ExplainQueryParams, r
 
 func (c *Client) FormatQuery(ctx context.Context, params *FormatQueryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewFormatQueryRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+func (c *Client) ListSearches(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSearchesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+func (c *Client) DeleteSearch(ctx context.Context, name SearchName, params *DeleteSearchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSearchRequest(c.Server, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+func (c *Client) SaveSearchWithBody(ctx context.Context, name SearchName, params *SaveSearchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSaveSearchRequestWithBody(c.Server, name, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+func (c *Client) SaveSearch(ctx context.Context, name SearchName, params *SaveSearchParams, body SaveSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSaveSearchRequest(c.Server, name, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2222,6 +2328,144 @@ func NewFormatQueryRequest(server string, params *FormatQueryParams) (*http.Requ
 	return req, nil
 }
 
+// NewListSearchesRequest generates requests for ListSearches
+func NewListSearchesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/searches")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest("GET", queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteSearchRequest generates requests for DeleteSearch
+func NewDeleteSearchRequest(server string, name SearchName, params *DeleteSearchParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithLocation("simple", false, "name", runtime.ParamLocationPath, name)
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/searches/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest("DELETE", queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.TallyCSRF != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithLocation("simple", false, "Tally-CSRF", runtime.ParamLocationHeader, *params.TallyCSRF)
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tally-CSRF", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSaveSearchRequest calls the generic SaveSearch builder with application/json body
+func NewSaveSearchRequest(server string, name SearchName, params *SaveSearchParams, body SaveSearchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSaveSearchRequestWithBody(server, name, params, "application/json", bodyReader)
+}
+
+// NewSaveSearchRequestWithBody generates requests for SaveSearch with any type of body
+func NewSaveSearchRequestWithBody(server string, name SearchName, params *SaveSearchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithLocation("simple", false, "name", runtime.ParamLocationPath, name)
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/searches/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest("PUT", queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.TallyCSRF != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithLocation("simple", false, "Tally-CSRF", runtime.ParamLocationHeader, *params.TallyCSRF)
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tally-CSRF", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewSourcesRequest generates requests for Sources
 func NewSourcesRequest(server string, params *SourcesParams) (*http.Request, error) {
 	var err error
@@ -2808,6 +3052,17 @@ type ClientWithResponsesInterface interface {
 	// FormatQueryWithResponse request
 	FormatQueryWithResponse(ctx context.Context, params *FormatQueryParams, reqEditors ...RequestEditorFn) (*FormatQueryResponse, error)
 
+	// ListSearchesWithResponse request
+	ListSearchesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSearchesResponse, error)
+
+	// DeleteSearchWithResponse request
+	DeleteSearchWithResponse(ctx context.Context, name SearchName, params *DeleteSearchParams, reqEditors ...RequestEditorFn) (*DeleteSearchResponse, error)
+
+	// SaveSearchWithBodyWithResponse request with any body
+	SaveSearchWithBodyWithResponse(ctx context.Context, name SearchName, params *SaveSearchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SaveSearchResponse, error)
+
+	SaveSearchWithResponse(ctx context.Context, name SearchName, params *SaveSearchParams, body SaveSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*SaveSearchResponse, error)
+
 	// SourcesWithResponse request
 	SourcesWithResponse(ctx context.Context, params *SourcesParams, reqEditors ...RequestEditorFn) (*SourcesResponse, error)
 
@@ -3178,6 +3433,81 @@ func (r FormatQueryResponse) StatusCode() int {
 	return 0
 }
 
+type ListSearchesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	JSON200      *struct {
+		Searches []SavedSearch `json:"searches"`
+	}
+	JSON401 *Error
+	JSON403 *Error
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSearchesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSearchesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type DeleteSearchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	JSON401      *Error
+	JSON403      *Error
+	JSON404      *Error
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSearchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSearchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type SaveSearchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	JSON400      *Error
+	JSON401      *Error
+	JSON403      *Error
+	JSON409      *Error
+}
+
+// Status returns HTTPResponse.Status
+func (r SaveSearchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SaveSearchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type SourcesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3455,6 +3785,41 @@ func (c *ClientWithResponses) FormatQueryWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseFormatQueryResponse(rsp)
+}
+
+// ListSearchesWithResponse request returning *ListSearchesResponse
+func (c *ClientWithResponses) ListSearchesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSearchesResponse, error) {
+	rsp, err := c.ListSearches(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSearchesResponse(rsp)
+}
+
+// DeleteSearchWithResponse request returning *DeleteSearchResponse
+func (c *ClientWithResponses) DeleteSearchWithResponse(ctx context.Context, name SearchName, params *DeleteSearchParams, reqEditors ...RequestEditorFn) (*DeleteSearchResponse, error) {
+	rsp, err := c.DeleteSearch(ctx, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSearchResponse(rsp)
+}
+
+// SaveSearchWithBodyWithResponse request with arbitrary body returning *SaveSearchResponse
+func (c *ClientWithResponses) SaveSearchWithBodyWithResponse(ctx context.Context, name SearchName, params *SaveSearchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SaveSearchResponse, error) {
+	rsp, err := c.SaveSearchWithBody(ctx, name, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSaveSearchResponse(rsp)
+}
+
+func (c *ClientWithResponses) SaveSearchWithResponse(ctx context.Context, name SearchName, params *SaveSearchParams, body SaveSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*SaveSearchResponse, error) {
+	rsp, err := c.SaveSearch(ctx, name, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSaveSearchResponse(rsp)
 }
 
 // SourcesWithResponse request returning *SourcesResponse
@@ -4232,6 +4597,135 @@ func ParseFormatQueryResponse(rsp *http.Response) (*FormatQueryResponse, error) 
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSearchesResponse parses an HTTP response from a ListSearchesWithResponse call
+func ParseListSearchesResponse(rsp *http.Response) (*ListSearchesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSearchesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			Searches []SavedSearch `json:"searches"`
+		}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSearchResponse parses an HTTP response from a DeleteSearchWithResponse call
+func ParseDeleteSearchResponse(rsp *http.Response) (*DeleteSearchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSearchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSaveSearchResponse parses an HTTP response from a SaveSearchWithResponse call
+func ParseSaveSearchResponse(rsp *http.Response) (*SaveSearchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SaveSearchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
 
 	}
 

@@ -11,7 +11,7 @@ export class Failure extends Error {
   }
 }
 
-/** session is {state: "unknown" | "out" | "in", user?, role?, ended?}; ended tells that it was lost, not left. */
+/** session is {state: "unknown" | "out" | "in", user?, role?, tenant?, scoped?, ended?}; scoped: a part of the tenant only; ended tells that it was lost, not left. */
 export const session = signal({ state: "unknown" });
 
 // The token lives in memory only; after a reload /me hands it out again.
@@ -88,7 +88,7 @@ export async function resume() {
 async function me() {
   const answer = await (await request("/api/v1/me")).json();
   csrf = answer.csrf;
-  session.value = { state: "in", user: answer.user, role: answer.role };
+  session.value = { state: "in", user: answer.user, role: answer.role, tenant: answer.tenant, scoped: Boolean(answer.namespaces?.length || answer.clusters?.length) };
 }
 
 /** alive asks whether the session still stands, and ends it here if not. It returns false if that is not known. */
@@ -104,7 +104,8 @@ export async function alive() {
 export async function login(user, password) {
   const answer = await (await request("/api/v1/login", { method: "POST", body: { user, password } })).json();
   csrf = answer.csrf;
-  session.value = { state: "in", user: answer.user };
+  // The role decides what the page offers.
+  await me();
 }
 
 export async function logout() {
@@ -120,6 +121,15 @@ export async function logout() {
 export async function getJSON(path, params, signal) {
   return (await call(url(path, params), { signal })).json();
 }
+
+/** sendJSON makes a change; it returns the answer, or null where there is none to read. */
+export async function sendJSON(method, path, body) {
+  const response = await call(`/api/v1/${path}`, { method, body });
+  return response.status === 204 ? null : response.json();
+}
+
+/** exportURL is the address of a download. */
+export const exportURL = (params) => url("export", params);
 
 /** tailURL is the address of the live tail for an EventSource. */
 export const tailURL = (query) => url("tail", { query: query || "*" });

@@ -4,15 +4,17 @@
 const plainName = /^(?!(and|or|not)$)[A-Za-z_][A-Za-z0-9_.]*$/i;
 
 /** quote writes a text in the quotes of the language, which has all the escapes of JSON but \b and \f. */
-function quote(text) {
+export function quote(text) {
   const plain = { "\\b": "\\u0008", "\\f": "\\u000c" };
   return JSON.stringify(text).replace(/\\[^u]/g, (escape) => plain[escape] ?? escape);
 }
 
+/** fieldName writes the name of a field as the language wants it. */
+export const fieldName = (field) => (plainName.test(field) ? field : quote(field));
+
 /** clause is the query text for "field has exactly this value"; an empty value means that it is missing or empty. */
 export function clause(field, value) {
-  const name = plainName.test(field) ? field : quote(field);
-  return value === "" ? `${name}:""` : `${name}:=${quote(value)}`;
+  return value === "" ? `${fieldName(field)}:""` : `${fieldName(field)}:=${quote(value)}`;
 }
 
 /** withClause returns query narrowed to the clause, or to its opposite where out is true. */

@@ -1,4 +1,4 @@
-// What this browser remembers: theme, language, sidebar. Nothing of the logs and nothing secret is ever kept here.
+// What this browser remembers: theme, language, sidebar, names of columns. No value of the logs and nothing secret is ever kept here.
 import { effect, signal } from "./html.js";
 
 function read(key) {
@@ -42,6 +42,13 @@ const preferred = (navigator.languages ?? [navigator.language]).find((l) => /^(e
 export const language = remembered("language", ["en", "zh"], preferred.toLowerCase().startsWith("zh") ? "zh" : "en");
 
 export const sidebar = remembered("sidebar", ["open", "closed"], matchMedia("(min-width: 1000px)").matches ? "open" : "closed");
+
+/** keptColumns are the columns chosen last; a view without any in its address begins with them. */
+export const keptColumns = signal((read("columns") ?? "").split(",").filter(Boolean));
+effect(() => write("columns", keptColumns.value.join(",") || null));
+
+/** help is true while the overlay with keys and query language is shown. */
+export const help = signal(false);
 
 /** narrow is true on phones, where rows take two lines and the details cover the page. */
 const phone = matchMedia("(max-width: 720px)");

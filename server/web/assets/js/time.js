@@ -4,7 +4,7 @@ import { t } from "./i18n.js";
 const units = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 
 /** presets are the ranges that are offered, as the start of a range that ends now. */
-export const presets = ["-15m", "-1h", "-6h", "-24h", "-7d"];
+export const presets = ["-5m", "-15m", "-30m", "-1h", "-3h", "-6h", "-12h", "-24h", "-2d", "-7d", "-30d"];
 
 /** relative returns the milliseconds of "-1h30m", or null where the text is none. */
 export function relative(text) {
@@ -79,6 +79,17 @@ export function behind(text) {
   const nanos = Number(k.slice(20, 29)) + (digits <= 3 ? 1e6 : digits <= 6 ? 1e3 : 1);
   const second = Date.parse(`${k.slice(0, 19)}Z`) + (nanos >= 1e9 ? 1000 : 0);
   return `${new Date(second).toISOString().slice(0, 19)}.${String(nanos % 1e9).padStart(9, "0")}Z`;
+}
+
+/** ago says how long something is past, as "3 min ago"; longer than two days it is the time itself. */
+export function ago(text) {
+  const at = Date.parse(text);
+  if (!Number.isFinite(at)) return "";
+  const seconds = Math.max(0, Math.round((Date.now() - at) / 1000));
+  if (seconds < 60) return t("secondsAgo", { n: seconds });
+  if (seconds < 3600) return t("minutesAgo", { n: Math.floor(seconds / 60) });
+  if (seconds < 172800) return t("hoursAgo", { n: Math.floor(seconds / 3600) });
+  return full(at);
 }
 
 const steps = ["10ms", "50ms", "100ms", "500ms", "1s", "2s", "5s", "10s", "15s", "30s", "1m", "2m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "6h", "12h", "24h"];

@@ -3,8 +3,10 @@ import { getJSON } from "../api.js";
 import { html, signal, useEffect } from "../html.js";
 import { number, t } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { view } from "../view.js";
-import { filter, hits, range } from "./store.js";
+import { reshape, shape, view } from "../view.js";
+import { toggleColumn } from "./columns.js";
+import { hits } from "./hits.js";
+import { filter, range } from "./store.js";
 
 const shown = signal([]);
 const opened = signal("");
@@ -61,10 +63,19 @@ export function Fields() {
       <button type="button" class="name" aria-expanded=${f.name === field} onClick=${() => toggle(f.name)}>
         <${Icon} name="right" /><span>${f.name}</span><small>${number(f.count)}</small>
       </button>
-      ${f.name === field && html`<${Values} field=${field} />`}
+      ${f.name === field && html`<${Uses} field=${field} /><${Values} field=${field} />`}
     </div>`)}
     ${part.length < sorted.length && html`<button type="button" class="name" onClick=${() => (everything.value = true)}>${t("more", { n: sorted.length - part.length })}</button>`}
   </nav>`;
+}
+
+/** Uses are what a field is good for beside its values: a column, and the grouping of the histogram. */
+function Uses({ field }) {
+  const { columns, by } = shape.value;
+  return html`<p class="uses">
+    <button type="button" class="quiet" aria-pressed=${columns.includes(field)} onClick=${() => toggleColumn(field)}><${Icon} name="column" />${t("column")}</button>
+    <button type="button" class="quiet" aria-pressed=${by === field} onClick=${() => reshape({ by: by === field ? "" : field })}><${Icon} name="group" />${t("group")}</button>
+  </p>`;
 }
 
 function Values({ field }) {

@@ -1,12 +1,13 @@
 // The histogram: lines over time, stacked by level. Dragging over it narrows the time range.
 import uPlot from "../../vendor/uplot/uplot.js";
 import { html, signal, useEffect, useRef } from "../html.js";
-import { lines as linesText, t } from "../i18n.js";
+import { lines as linesText, number, t } from "../i18n.js";
+import { Icon } from "../icons.js";
 import { language, theme } from "../prefs.js";
 import { full } from "../time.js";
-import { show } from "../view.js";
-import { levels } from "./lines.js";
-import { hits } from "./store.js";
+import { reshape, show } from "../view.js";
+import { hits } from "./hits.js";
+import { filter } from "./store.js";
 
 const height = 92;
 const font = "11px system-ui, sans-serif";
@@ -18,17 +19,17 @@ query.addEventListener("change", () => (systemDark.value = query.matches));
 /** hovered is the index of the bar under the pointer, or null. */
 const hovered = signal(null);
 
-/** stack turns counts by level into heights: each series is drawn over the next, the gravest lowest. */
-function stack({ times, counts }) {
+/** stack turns counts of the series into heights: each is drawn over the next, the first lowest. */
+function stack({ times, series }) {
   const sum = new Array(times.length).fill(0);
-  const layers = levels.map((level) => counts[level].map((n, i) => (sum[i] += n)));
+  const layers = series.map(({ counts }) => counts.map((n, i) => (sum[i] += n)));
   return [times, ...layers.reverse()];
 }
 
-/** colours reads the colours of the levels off elements: a canvas knows no custom properties. */
-function colours(probe) {
+/** colours reads the colours of the series off elements: a canvas knows no custom properties. */
+function colours(probe, series) {
   const at = (name) => getComputedStyle(probe.querySelector(`.${name}`)).color;
-  return { ...Object.fromEntries(levels.map((l) => [l, at(`lv-${l}`)])), text: at("axis"), grid: at("gridline") };
+  return { ...Object.fromEntries(series.map(({ colour }) => [colour, at(colour)])), text: at("axis"), grid: at("gridline") };
 }
 
 const short = (n) => (n >= 1e6 ? `${+(n / 1e6).toFixed(1)}M` : n >= 1e3 ? `${+(n / 1e3).toFixed(1)}k` : String(n));
@@ -54,8 +55,8 @@ function options(width, h, c) {
     ],
     series: [
       {},
-      ...[...levels].reverse().map((level) => ({
-        fill: c[level],
+      ...[...h.series].reverse().map(({ colour }) => ({
+        fill: c[colour],
         width: 0,
         points: { show: false },
         paths: uPlot.paths.bars({ size: [0.86, 40], align: 1, gap: 0 }),
@@ -93,7 +94,7 @@ export function Histogram() {
     let plot;
     const draw = () => {
       plot?.destroy();
-      plot = new uPlot(options(frame.current.clientWidth, h, colours(probe.current)), stack(h), frame.current);
+      plot = new uPlot(options(frame.current.clientWidth, h, colours(probe.current, h.series)), stack(h), frame.current);
     };
     draw();
     hovered.value = null;
@@ -109,21 +110,28 @@ export function Histogram() {
     : t("histogram", { lines: linesText(h.total), from: full(h.from), to: full(h.to), step: h.step.text });
   return html`<section class="histogram">
     <div class="probe" ref=${probe} aria-hidden="true">
-      ${levels.map((l) => html`<i class=${`lv-${l}`}></i>`)}<i class="axis"></i><i class="gridline"></i>
+      ${h?.series.map(({ colour }) => html`<i class=${colour}></i>`)}<i class="axis"></i><i class="gridline"></i>
     </div>
     <div class="plot" role="img" aria-label=${label} ref=${frame}></div>
     ${h && html`<${Legend} h=${h} />`}
   </section>`;
 }
 
-/** Legend names the levels with their counts: of the bar under the pointer, or of all. */
+/** Legend names the series with their counts: of the bar under the pointer, or of all. A group is a way to narrow the search. */
 function Legend({ h }) {
   language.value;
   const i = hovered.value !== null && hovered.value < h.times.length ? hovered.value : null;
-  const count = (l) => (i === null ? h.counts[l].reduce((a, b) => a + b, 0) : h.counts[l][i]);
+  const count = ({ counts }) => number(i === null ? counts.reduce((a, b) => a + b, 0) : counts[i]);
   const at = i === null ? "" : `${full(h.times[i] * 1000)} + ${h.step.text}`;
+  const name = (s) => (h.grouped ? (s.name ?? t("level_other")) : t(`level_${s.name}`));
+  const inside = (s) => html`<i class=${`swatch ${s.colour}`}></i><span class="text">${name(s)}</span> <b>${count(s)}</b>`;
   return html`<p class="legend">
+    ${h.grouped && html`<span class="key">${t("groupedBy", { name: h.by })}
+      <button type="button" class="quiet icon tiny" aria-label=${t("ungroup")} title=${t("ungroup")} onClick=${() => reshape({ by: "" })}><${Icon} name="close" /></button></span>`}
     <span class="at">${at}</span>
-    ${levels.filter((l) => h.counts[l].some((n) => n > 0)).map((l) => html`<span class="key"><i class=${`swatch lv-${l}`}></i>${t(`level_${l}`)} <b>${count(l).toLocaleString()}</b></span>`)}
+    ${h.series.filter((s) => s.counts.some((n) => n > 0)).map((s) =>
+      h.grouped && s.name !== null
+        ? html`<button key=${s.colour} type="button" class="quiet key" title=${t("filterFor", { name: h.by })} onClick=${() => filter(h.by, s.name, false)}>${inside(s)}</button>`
+        : html`<span key=${s.colour} class="key">${inside(s)}</span>`)}
   </p>`;
 }

@@ -1,6 +1,8 @@
 // Keys that work everywhere on the search page.
 import { useEffect } from "../html.js";
 import { current, lines, move, open } from "./store.js";
+import { surrounding } from "./context.js";
+import { shift, widen } from "./range.js";
 import { toggle } from "./tail.js";
 
 /** focusLine puts the focus on the line under the cursor, once it is drawn. */
@@ -15,7 +17,7 @@ export function closeDetails() {
   focusLine();
 }
 
-export function useKeys({ help }) {
+export function useKeys() {
   useEffect(() => {
     const onKey = (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || document.querySelector("dialog[open]")) return;
@@ -27,7 +29,7 @@ export function useKeys({ help }) {
         else return;
       } else if (writing) {
         return;
-      } else if (!act(event, target, help)) {
+      } else if (!act(event, target)) {
         return;
       }
       event.preventDefault();
@@ -38,7 +40,7 @@ export function useKeys({ help }) {
 }
 
 /** act does what a key stands for and returns whether it stands for anything here. */
-function act(event, target, help) {
+function act(event, target) {
   const free = target === document.body || target.closest(".rows, .details") !== null;
   const inDetails = target.closest(".details") !== null;
   const go = (n) => {
@@ -51,8 +53,16 @@ function act(event, target, help) {
       document.getElementById("search").select();
       document.getElementById("search").focus();
       return true;
-    case "?":
-      help();
+    case "c":
+      surrounding.value = open.peek() ?? current.peek();
+      if (surrounding.peek()) open.value = surrounding.peek();
+      return surrounding.peek() !== null;
+    case "[":
+    case "]":
+      shift(event.key === "[" ? -1 : 1);
+      return true;
+    case "-":
+      widen(3);
       return true;
     case "j":
       return go(1);

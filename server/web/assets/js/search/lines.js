@@ -1,6 +1,20 @@
 // The list of lines on the page: newest first, none twice.
 import { key } from "../time.js";
 
+// Names of pods, levels and the like come again in a million lines; each is kept once. The texts of lines differ.
+const interned = new Map();
+
+function intern(event) {
+  for (const name in event) {
+    const v = event[name];
+    if (typeof v !== "string" || v.length > 128 || name === "_id" || name === "@timestamp" || name === "message") continue;
+    const known = interned.get(v);
+    if (known !== undefined) event[name] = known;
+    else if (interned.size < 50000) interned.set(v, v);
+  }
+  return event;
+}
+
 /** Lines holds {id, key, event}; key is the time as sortable text. */
 export class Lines {
   constructor() {
@@ -15,7 +29,7 @@ export class Lines {
       const id = event._id;
       if (this.ids.has(id)) continue;
       this.ids.add(id);
-      fresh.push({ id, key: key(event["@timestamp"]), event });
+      fresh.push({ id, key: key(event["@timestamp"]), event: intern(event) });
     }
     return fresh;
   }
@@ -44,8 +58,8 @@ export class Lines {
 
 const levelFields = ["log.level", "level", "severity", "severity_text"];
 
-/** levelField returns the field that most of the lines give their level in. */
-export function levelField(list) {
+/** usualLevelField returns the field that most of the lines give their level in. */
+export function usualLevelField(list) {
   let best = levelFields[0];
   let most = 0;
   for (const field of levelFields) {
@@ -77,6 +91,18 @@ export function level(event) {
   return "";
 }
 
+const namespaceFields = ["kubernetes.namespace", "kubernetes.namespace_name"];
+const podFields = ["kubernetes.pod.name", "kubernetes.pod_name", "kubernetes.pod"];
+const containerFields = ["kubernetes.container.name", "kubernetes.container_name"];
+const fileFields = ["log.file.path", "source"];
+const unitFields = ["systemd.unit", "syslog.identifier", "process.name", "service.name"];
+const hostFields = ["host.name", "host.hostname", "agent.name", "beat.hostname"];
+
+/** shownFields are the fields that a row may be drawn from: its level, where it comes from, and the columns. */
+export function shownFields(columns) {
+  return [...new Set([...levelFields, ...namespaceFields, ...podFields, ...containerFields, ...fileFields, ...unitFields, ...hostFields, ...columns])];
+}
+
 const first = (event, names) => {
   for (const name of names) if (event[name]) return String(event[name]);
   return "";
@@ -84,12 +110,10 @@ const first = (event, names) => {
 
 /** origin says where a line comes from: {where, what}, as in "shop/cart-5d9f" and "server", or "node-1" and "app.log". */
 export function origin(event) {
-  const namespace = first(event, ["kubernetes.namespace", "kubernetes.namespace_name"]);
-  const pod = first(event, ["kubernetes.pod.name", "kubernetes.pod_name", "kubernetes.pod"]);
-  if (namespace || pod) {
-    return { where: [namespace, pod].filter(Boolean).join("/"), what: first(event, ["kubernetes.container.name", "kubernetes.container_name"]) };
-  }
-  const file = first(event, ["log.file.path", "source"]);
-  const what = file ? file.slice(file.lastIndexOf("/") + 1) : first(event, ["systemd.unit", "syslog.identifier", "process.name", "service.name"]);
-  return { where: first(event, ["host.name", "host.hostname", "agent.name", "beat.hostname"]), what };
+  const namespace = first(event, namespaceFields);
+  const pod = first(event, podFields);
+  if (namespace || pod) return { where: [namespace, pod].filter(Boolean).join("/"), what: first(event, containerFields) };
+  const file = first(event, fileFields);
+  const what = file ? file.slice(file.lastIndexOf("/") + 1) : first(event, unitFields);
+  return { where: first(event, hostFields), what };
 }

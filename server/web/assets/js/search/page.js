@@ -1,20 +1,19 @@
 // The search page: bar, histogram, fields, lines, details.
 import { session } from "../api.js";
-import { effect, html, useEffect, useState } from "../html.js";
+import { effect, html, useEffect } from "../html.js";
 import { sidebar } from "../prefs.js";
 import { view } from "../view.js";
 import { Bar } from "./bar.js";
 import { Details } from "./details.js";
 import { Fields } from "./fields.js";
-import { Help } from "./help.js";
 import { Histogram } from "./histogram.js";
 import { useKeys } from "./keys.js";
 import { Rows } from "./rows.js";
 import { open, search } from "./store.js";
 import { Status } from "./status.js";
+import { end } from "./tail.js";
 
 export function SearchPage() {
-  const [help, setHelp] = useState(false);
   useEffect(
     () =>
       effect(() => {
@@ -24,16 +23,17 @@ export function SearchPage() {
       }),
     [],
   );
-  useKeys({ help: () => setHelp(true) });
+  // Nobody watches a tail on another page.
+  useEffect(() => end, []);
+  useKeys();
   return html`<main class="page">
     <${Bar} />
     <${Histogram} />
-    <${Status} help=${() => setHelp(true)} />
+    <${Status} />
     <div class="work">
       ${sidebar.value === "open" && html`<${Fields} />`}
       <${Rows} />
       ${open.value && html`<${Details} />`}
     </div>
-    ${help && html`<${Help} close=${() => setHelp(false)} />`}
   </main>`;
 }

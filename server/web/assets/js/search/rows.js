@@ -1,11 +1,13 @@
 // The lines. Only those near the visible part are in the DOM, so that a million scroll as ten do.
-import { Component, html, signal, useEffect, useLayoutEffect, useRef } from "../html.js";
+import { html, signal, useEffect, useLayoutEffect, useRef } from "../html.js";
 import { lines as linesText, t } from "../i18n.js";
 import { language, narrow } from "../prefs.js";
-import { relative, resolve, rowTime } from "../time.js";
-import { view } from "../view.js";
-import { level, levelClass, origin } from "./lines.js";
-import { marked, pattern } from "./marks.js";
+import { relative, resolve } from "../time.js";
+import { shape, view } from "../view.js";
+import { ColumnHeads, columnWidths } from "./columns.js";
+import { origin } from "./lines.js";
+import { pattern } from "./marks.js";
+import { Row } from "./row.js";
 import { complete, current, failure, lines, more, open, phase } from "./store.js";
 import { away, held, paused, tail } from "./tail.js";
 
@@ -14,21 +16,36 @@ const rowHeight = () => (narrow.value ? 46 : 23);
 // Up to this many lines all are in the DOM; beyond it those in sight and `margin` more on both sides.
 const all = 300;
 const margin = 60;
-const longest = 3000;
+// Browsers bound the height of an element; a longer list scrolls in larger steps.
+const tallest = 16e6;
 
 const place = signal({ top: 0, height: 800 });
+
+/** stretch is how many pixels of the list one pixel of the scroll bar stands for. */
+function stretch(n, height, seen) {
+  const whole = n * height;
+  return whole <= tallest ? 1 : (whole - seen) / (tallest - seen);
+}
 
 /** windowOf returns the half-open range of indices to draw, in steps of 20 so that scrolling seldom draws anew. */
 function windowOf(n, height) {
   if (n <= all) return [0, n];
   const { top, height: seen } = place.value;
-  const first = Math.floor(top / height / 20) * 20;
+  const first = Math.floor((top * stretch(n, height, seen)) / height / 20) * 20;
   return [Math.max(0, Math.min(first - margin, n - all)), Math.min(n, first + Math.ceil(seen / height) + 20 + margin)];
+}
+
+/** offset is where the row with the index from begins, in pixels of the scrolled element. */
+function offset(from, n, height) {
+  const { top, height: seen } = place.value;
+  const factor = stretch(n, height, seen);
+  return factor === 1 ? from * height : Math.max(0, top - (top * factor - from * height));
 }
 
 export function Rows() {
   const scroller = useRef(null);
   const { list } = lines.value;
+  const { columns } = shape.value;
   const height = rowHeight();
   const [from, to] = windowOf(list.length, height);
 
@@ -38,7 +55,8 @@ export function Rows() {
     if (!el) return;
     away.value = el.scrollTop > height;
     const { top, height: seen } = place.peek();
-    if (Math.abs(el.scrollTop - top) >= 20 * height || el.scrollTop < 20 * height || el.clientHeight !== seen) place.value = { top: el.scrollTop, height: el.clientHeight };
+    const scaled = list.length * height > tallest;
+    if (scaled || Math.abs(el.scrollTop - top) >= 20 * height || el.scrollTop < 20 * height || el.clientHeight !== seen) place.value = { top: el.scrollTop, height: el.clientHeight };
     if (tail.peek().state === "off" && el.scrollTop + el.clientHeight > el.scrollHeight - 40 * height) more();
   };
   useEffect(() => {
@@ -57,8 +75,11 @@ export function Rows() {
     const i = cursor ? list.findIndex((l) => l.id === cursor.id) : -1;
     if (i < 0) return;
     const el = scroller.current;
-    if (i * height < el.scrollTop) el.scrollTop = i * height;
-    else if ((i + 1) * height > el.scrollTop + el.clientHeight) el.scrollTop = (i + 1) * height - el.clientHeight;
+    const factor = stretch(list.length, height, el.clientHeight);
+    const head = columns.length && !narrow.value ? height : 0;
+    const top = el.scrollTop * factor;
+    if (i * height < top) el.scrollTop = (i * height) / factor;
+    else if ((i + 1) * height + head > top + el.clientHeight) el.scrollTop = ((i + 1) * height + head - el.clientHeight) / factor;
   }, [cursor]);
 
   const choose = (event) => {
@@ -73,15 +94,16 @@ export function Rows() {
   const withDate = spansDays(view.value);
   const wanted = pattern(view.value.q);
   const stale = phase.value === "searching";
-  return html`<section class=${`rows ${withDate ? "dated" : ""}`} ref=${scroller} onScroll=${onScroll} onClick=${choose} tabindex="0"
-    style=${{ "--origin": `${originWidth(list)}ch` }}
+  return html`<section class=${`rows ${withDate ? "dated" : ""} ${columns.length ? "chosen" : ""}`} ref=${scroller} onScroll=${onScroll} onClick=${choose} tabindex="0"
+    style=${{ "--origin": `${originWidth(list)}ch`, "--columns": columnWidths(list, columns) }}
     aria-label=${t("results")} aria-busy=${stale} data-stale=${stale}>
     ${tail.value.state !== "off" && away.value && !paused.value && held.value > 0 &&
     html`<div class="pill"><button type="button" onClick=${() => (scroller.current.scrollTop = 0)}>↑ ${t("newLines", { lines: linesText(held.value) })}</button></div>`}
+    ${columns.length > 0 && !narrow.value && html`<${ColumnHeads} columns=${columns} />`}
     ${list.length > 0 &&
-    html`<ol role="list" style=${{ height: `${list.length * height}px`, paddingTop: `${from * height}px` }}>
+    html`<ol role="list" style=${{ height: `${Math.min(list.length * height, tallest)}px`, paddingTop: `${offset(from, list.length, height)}px` }}>
       ${list.slice(from, to).map(
-        (line, i) => html`<${Row} key=${line.id} line=${line} at=${from + i + 1} of=${list.length} withDate=${withDate} wanted=${wanted}
+        (line, i) => html`<${Row} key=${line.id} line=${line} at=${from + i + 1} of=${list.length} withDate=${withDate} wanted=${wanted} columns=${columns}
           current=${cursor?.id === line.id} open=${open.value?.id === line.id} />`,
       )}
     </ol>`}
@@ -105,38 +127,6 @@ function spansDays({ start, end }) {
   const from = resolve(start, now, 0);
   const to = resolve(end, now, now);
   return new Date(from).toDateString() !== new Date(to).toDateString() || new Date(to).toDateString() !== new Date(now).toDateString();
-}
-
-// What a row is drawn from; scrolling changes none of it.
-const parts = ["line", "at", "of", "current", "open", "withDate", "wanted"];
-
-/** Row is one line. */
-class Row extends Component {
-  shouldComponentUpdate(next) {
-    return parts.some((name) => next[name] !== this.props[name]);
-  }
-
-  render({ line, at, of, withDate, wanted, current, open }) {
-    const { event } = line;
-    const name = level(event);
-    const { where, what } = origin(event);
-    return html`<li data-id=${line.id} class=${`lv-${levelClass(name)}${current ? " current" : ""}${open ? " open" : ""}`}
-      tabindex=${current ? 0 : -1} aria-posinset=${at} aria-setsize=${of} aria-current=${open ? "true" : undefined}>
-      <time datetime=${event["@timestamp"]}>${rowTime(event["@timestamp"], withDate)}</time>
-      <span class="level">${name.slice(0, 5)}</span>
-      <span class="origin" title=${[where, what].filter(Boolean).join(" · ")}><span>${where}</span>${what && html`<small>${what}</small>`}</span>
-      <span class="message">${oneLine(text(event.message), wanted)}</span>
-    </li>`;
-  }
-}
-
-const text = (v) => (typeof v === "string" ? v : v === undefined ? "" : JSON.stringify(v));
-
-/** oneLine shows breaks as a sign; the text in the document stays as it is. */
-function oneLine(message, wanted) {
-  const cut = message.length > longest ? `${message.slice(0, longest)}…` : message;
-  if (!cut.includes("\n")) return marked(cut, wanted);
-  return cut.split("\n").map((part, i) => (i === 0 ? marked(part, wanted) : html`<span class="nl">${"\n"}</span>${marked(part, wanted)}`));
 }
 
 /** Foot says what comes below the last line. */

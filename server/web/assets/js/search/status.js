@@ -2,13 +2,15 @@
 import { html } from "../html.js";
 import { lines as linesText, number, t } from "../i18n.js";
 import { Icon } from "../icons.js";
-import { sidebar } from "../prefs.js";
+import { help, sidebar } from "../prefs.js";
 import { copy } from "../toast.js";
 import { link } from "../view.js";
-import { complete, hits, lines, phase } from "./store.js";
+import { Download } from "./download.js";
+import { hits } from "./hits.js";
+import { complete, lines, phase } from "./store.js";
 import { held, paused, retry, skipped, tail } from "./tail.js";
 
-export function Status({ help }) {
+export function Status() {
   const toggleFields = () => (sidebar.value = sidebar.value === "open" ? "closed" : "open");
   return html`<div class="status">
     <button type="button" class="quiet" aria-expanded=${sidebar.value === "open"} onClick=${toggleFields}>
@@ -17,8 +19,9 @@ export function Status({ help }) {
     <${Count} />
     <span class="gap"></span>
     <${TailState} />
+    <${Download} />
     <button type="button" class="quiet link" onClick=${() => copy(link())}><${Icon} name="link" /><span>${t("link")}</span></button>
-    <button type="button" class="quiet icon" aria-label=${t("help")} title=${t("help")} onClick=${help}>?</button>
+    <button type="button" class="quiet icon" aria-label=${t("help")} title=${t("help")} onClick=${() => (help.value = true)}>?</button>
     ${skipped.value > 0 &&
     html`<p class="notice" role="status">
       ${t("tailSkipped", { lines: linesText(skipped.value) })}

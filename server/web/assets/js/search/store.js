@@ -1,10 +1,11 @@
 // The state of the search page and what changes it. Components only read these signals and call these functions.
 import { Failure, getJSON, onLeave, readEvents } from "../api.js";
-import { batch, signal } from "../html.js";
-import { behind, forAPI, resolve, stepFor } from "../time.js";
-import { forget, show, view } from "../view.js";
-import { withClause } from "../clauses.js";
-import { levelClass, levelField, levels, Lines } from "./lines.js";
+import { batch, effect, signal } from "../html.js";
+import { behind, forAPI } from "../time.js";
+import { forget, reshape, shape, show, view } from "../view.js";
+import { clause, withClause } from "../clauses.js";
+import { countHits, hits, levelField } from "./hits.js";
+import { Lines, shownFields } from "./lines.js";
 
 /** lines is the list on the screen; the signal changes its object at every change of the list. */
 export const lines = signal({ list: [] });
@@ -14,8 +15,6 @@ export const phase = signal("idle");
 export const failure = signal(null);
 /** complete is true when all lines of the range are in the list. */
 export const complete = signal(false);
-/** hits is {from, to, step, times, counts: {class: []}, total}, or null while it is not known. */
-export const hits = signal(null);
 /** current is the line under the cursor, open the one whose details are shown. */
 export const current = signal(null);
 export const open = signal(null);
@@ -25,15 +24,19 @@ const largestPage = 50000;
 
 let set = new Lines();
 let running = new AbortController();
-let by = "log.level";
 let pageSize = firstPage;
 // Lines that a live tail brings while a search is on its way; null while none is.
 let meanwhile = null;
 // While true, the list is still that of the search before.
 let stale = false;
+// The columns that the lines in the list were asked for.
+let fetched = new Set();
 
 /** range is a view as parameters of the API. */
 export const range = ({ q, start, end }) => ({ query: q.trim() || "*", start: forAPI(start), end: forAPI(end) });
+
+/** listed is a view as parameters for the lines of the list: what a row shows, not whole events. */
+const listed = (wanted) => ({ ...range(wanted), fields: shownFields(shape.peek().columns).join(","), order: "desc" });
 
 /** publish shows the present state of the list. */
 function publish() {
@@ -55,6 +58,8 @@ export async function search() {
     failure.value = null;
     complete.value = false;
   });
+  fetched = new Set(shape.peek().columns);
+  const { line } = shape.peek();
   countHits(wanted, signal);
   const showFresh = () => {
     set = fresh;
@@ -71,7 +76,7 @@ export async function search() {
   };
   try {
     let last = 0;
-    const n = await readEvents("query", { ...range(wanted), order: "desc", limit: firstPage }, signal, (events) => {
+    const n = await readEvents("query", { ...listed(wanted), limit: firstPage }, signal, (events) => {
       fresh.append(events);
       if (stale || performance.now() - last > 60) {
         last = performance.now();
@@ -83,12 +88,10 @@ export async function search() {
       joinTail();
       complete.value = n < firstPage;
       phase.value = "done";
+      if (!line) reshape({ line: open.peek()?.id ?? "" });
     });
-    const better = levelField(fresh.list);
-    if (better !== by) {
-      by = better;
-      countHits(wanted, signal);
-    }
+    if (levelField(fresh.list)) countHits(wanted, signal);
+    if (line) reopen(line, signal);
   } catch (e) {
     fail(e, signal, joinTail);
   }
@@ -118,7 +121,7 @@ export async function more() {
     for (let limit = pageSize; ; limit *= 2) {
       const end = behind(target.list.at(-1).event["@timestamp"]);
       let added = 0;
-      const n = await readEvents("query", { ...range(view.peek()), end, order: "desc", limit }, signal, (events) => {
+      const n = await readEvents("query", { ...listed(view.peek()), end, limit }, signal, (events) => {
         added += target.append(events);
         if (target === set && added > 0) publish();
       });
@@ -137,36 +140,47 @@ export async function more() {
   }
 }
 
-/** countHits fetches the histogram. Its failure is the search's failure too and is shown there, not twice. */
-async function countHits(wanted, signal) {
-  const now = Date.now();
-  const asked = { from: resolve(wanted.start, now, now - 36e5), to: resolve(wanted.end, now, now) };
-  const step = stepFor(Math.max(asked.to - asked.from, 1), innerWidth < 720 ? 60 : 120);
-  try {
-    const answer = await getJSON("hits", { ...range(wanted), step: step.text, by }, signal);
-    if (!signal.aborted) hits.value = shape(answer.hits, asked, step);
-  } catch {
-    if (!signal.aborted) hits.value = null;
-  }
+/** whole fetches all fields of a line; null where it is gone, or out of reach. */
+export async function whole(id, time, signal) {
+  // A range of time makes the search for one id cheap.
+  const at = time ? Date.parse(time) : NaN;
+  const near = Number.isNaN(at) ? {} : { start: new Date(at - 1000).toISOString(), end: new Date(at + 1000).toISOString() };
+  let found = null;
+  await readEvents("query", { query: clause("_id", id), ...near, limit: 1 }, signal, ([event]) => (found = event));
+  return found;
 }
 
-/** shape sorts the counts into one column a level class, with zeros where nothing was. */
-function shape(list, { from, to }, step) {
-  const at = (text) => Math.floor(Date.parse(text) / step.ms);
-  // Clocks of server and browser differ: a hit beyond the asked range widens it.
-  const firstStep = list.reduce((m, h) => Math.min(m, at(h["@timestamp"])), Math.floor(from / step.ms));
-  const lastStep = list.reduce((m, h) => Math.max(m, at(h["@timestamp"])), Math.max(firstStep, Math.ceil(to / step.ms) - 1));
-  const n = Math.min(lastStep - firstStep + 1, 5000);
-  const counts = Object.fromEntries(levels.map((l) => [l, new Array(n).fill(0)]));
-  let total = 0;
-  for (const h of list) {
-    total += h.count;
-    const i = at(h["@timestamp"]) - firstStep;
-    if (i < n) counts[levelClass(h.by?.[by])][i] += h.count;
-  }
-  const times = Array.from({ length: n }, (_, i) => ((firstStep + i) * step.ms) / 1000);
-  return { from, to, step, times, counts, total };
+/** reopen shows the details of the line that the address names, also where the list does not reach it. */
+async function reopen(id, signal) {
+  const here = set.list.find((l) => l.id === id);
+  const event = here ? null : await whole(id, "", signal).catch(() => null);
+  if (signal.aborted || !(here || event)) return;
+  batch(() => {
+    current.value = here ?? null;
+    open.value = here ?? { id, event };
+  });
 }
+
+// The address follows the open line.
+effect(() => {
+  const id = open.value?.id ?? "";
+  if (id !== "" || phase.peek() === "done") reshape({ line: id });
+});
+
+// Lines that were asked for without a column have no value for it.
+effect(() => {
+  const { columns } = shape.value;
+  if (phase.peek() !== "idle" && columns.some((c) => !fetched.has(c))) search();
+});
+
+// Another grouping is another histogram of the same lines.
+let grouped = shape.peek().by;
+effect(() => {
+  const { by } = shape.value;
+  if (by === grouped) return;
+  grouped = by;
+  if (phase.peek() !== "idle") refreshHits();
+});
 
 /** refreshHits counts again while lines stream in. */
 export const refreshHits = () => countHits(view.peek(), running.signal);
@@ -183,7 +197,7 @@ export function add(events, max) {
 /** catchUp asks for what came since the newest line, at most limit, so that a tail that was (re)connected misses nothing. */
 export async function catchUp(limit, signal, each) {
   const newest = stale ? undefined : set.list[0]?.event["@timestamp"];
-  await readEvents("query", { ...range(view.peek()), ...(newest ? { start: newest } : {}), end: "", order: "desc", limit }, signal, each);
+  await readEvents("query", { ...listed(view.peek()), ...(newest ? { start: newest } : {}), end: "", limit }, signal, each);
 }
 
 /** move puts the cursor n lines further down; open details follow it. It returns the new index, -1 without lines. */

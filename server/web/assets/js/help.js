@@ -1,7 +1,7 @@
 // What the keys do, and how to search.
-import { html, useEffect, useRef } from "../html.js";
-import { t } from "../i18n.js";
-import { Icon } from "../icons.js";
+import { html, useEffect, useRef } from "./html.js";
+import { t } from "./i18n.js";
+import { Icon } from "./icons.js";
 
 const keys = [
   ["j k ↓ ↑", "keyMove"],
@@ -9,6 +9,10 @@ const keys = [
   ["Escape", "keyClose"],
   ["/", "keySearch"],
   ["t", "keyTail"],
+  ["c", "keyContext"],
+  ["[ ]", "keyShift"],
+  ["-", "keyZoomOut"],
+  ["1 … 5", "keyPages"],
   ["?", "keyHelp"],
 ];
 
