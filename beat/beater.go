@@ -25,25 +25,23 @@ import (
 // tallybeat is Filebeat's beater with our inputs and their registry.
 type tallybeat struct {
 	beat.Beater
-	store    *positions.Store // open during Run
-	running  func()
-	stopping func()
-	log      *logp.Logger
+	store  *positions.Store // open during Run
+	wiring *wiring
+	log    *logp.Logger
 }
 
-// creator returns what makes the beater, for run, test config and setup alike. running and stopping are called when the beat
-// begins to run and to stop.
-func creator(translated *translation, running, stopping func()) beat.Creator {
+// creator returns what makes the beater, for run, test config and setup alike.
+func creator(translated *translation, w *wiring) beat.Creator {
 	return func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 		log := logp.NewLogger(b.Info.Beat)
 		translated.warn(log)
-		return newBeater(b, cfg, &tallybeat{log: log, running: running, stopping: stopping})
+		return newBeater(b, cfg, &tallybeat{log: log, wiring: w})
 	}
 }
 
 func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, error) {
 	fb, err := beater.New(func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
-		return plugins(t.store, ownOutput(b))(info, log, states)
+		return plugins(t.store, t.options(b))(info, log, states)
 	})(b, cfg)
 	if err != nil {
 		return nil, err
@@ -67,9 +65,10 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 			err = fmt.Errorf("cannot close the registry of positions: %w", closed)
 		}
 	}()
-	p := newPublished(t.log, b.Info.Beat)
+	p := t.wiring.acked
+	p.start(t.log, b.Info.Beat)
 	defer p.stop()
-	t.running()
+	t.wiring.running()
 	b.Publisher = pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add))
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
@@ -78,15 +77,15 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 
 // Stop makes Run return.
 func (t *tallybeat) Stop() {
-	t.stopping()
+	t.wiring.stopping()
 	t.Beater.Stop()
 }
 
 // plugins returns Filebeat's inputs of the newer interface and ours, which replace those of the same name.
-func plugins(store *positions.Store, controls bool) beater.PluginFactory {
+func plugins(store *positions.Store, o ownOptions) beater.PluginFactory {
 	return func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
 		// Filebeat asks for its inputs once in a process, when it begins to run.
-		all := own(log, store, monitoring.Default.NewRegistry("journald"), controls)
+		all := own(log, store, monitoring.Default.NewRegistry("journald"), o)
 		names := map[string]bool{}
 		for _, p := range all {
 			names[p.Name] = true
@@ -100,17 +99,11 @@ func plugins(store *positions.Store, controls bool) beater.PluginFactory {
 	}
 }
 
-func own(log *logp.Logger, store *positions.Store, metrics *monitoring.Registry, controls bool) []v2.Plugin {
+func own(log *logp.Logger, store *positions.Store, metrics *monitoring.Registry, o ownOptions) []v2.Plugin {
 	return []v2.Plugin{
-		journald.Plugin(log, store, journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: controls}),
-		applog.Plugin(log, store, applog.Options{Controls: controls}),
+		journald.Plugin(log, store, journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls}),
+		applog.Plugin(log, store, applog.Options{Controls: o.controls, Bundles: o.bundles}),
 	}
-}
-
-// ownOutput tells whether all events go through our output.logstash, which gives control records to nobody but Tally. The other
-// outputs would take them for lines; beside such an output, below the fan-out, there are none.
-func ownOutput(b *beat.Beat) bool {
-	return b.Config != nil && b.Config.Output.Name() == "logstash"
 }
 
 // checkInputs refuses unknown types, and for our own inputs options that they refuse. Filebeat itself looks at its inputs
@@ -128,7 +121,7 @@ func checkInputs(beatName string, cfg *common.Config) error {
 	}
 	// An input is only made here, not run, so none of them needs the registry.
 	ours := map[string]v2.Plugin{}
-	for _, p := range own(logp.NewLogger("input"), nil, nil, false) {
+	for _, p := range own(logp.NewLogger("input"), nil, nil, ownOptions{}) {
 		ours[p.Name] = p
 	}
 	for i, in := range root.Inputs {

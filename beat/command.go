@@ -17,6 +17,7 @@ import (
 
 	"github.com/tallylog/tally/beat/processing"
 	"github.com/tallylog/tally/outputs"
+	"github.com/tallylog/tally/outputs/memqueue"
 )
 
 // Name is the beat's own name: its root key, the default of its configuration file and of its index.
@@ -42,15 +43,24 @@ func Command() *cmd.BeatsRootCmd {
 	asset.FieldsRegistry[name] = asset.FieldsRegistry["filebeat"]
 
 	running, stopping := make(chan struct{}), make(chan struct{})
+	w := &wiring{
+		running: sync.OnceFunc(func() { close(running) }), stopping: sync.OnceFunc(func() { close(stopping) }),
+		acked: &published{},
+	}
 	outputs.Register(running, stopping)
+	if err := memqueue.Register(w.acked.add); err != nil {
+		fmt.Fprintf(os.Stderr, "Exiting: %v\n", err)
+		os.Exit(1)
+	}
 	processing.Register(monitoring.Default.NewRegistry("processors"))
 	translated := &translation{beat: name, settings: recordSettings()}
 	exit, fatal := ending(translated)
 	translated.fail = fatal
 	settings.ConfigOverrides = append(settings.ConfigOverrides, translated.override(), severalOutputs(name, fatal))
-	create := creator(translated, sync.OnceFunc(func() { close(running) }), sync.OnceFunc(func() { close(stopping) }))
+	settings.Processing = w.processing()
+	create := creator(translated, w)
 
-	root := fbcmd.Filebeat(plugins(nil, false), settings)
+	root := fbcmd.Filebeat(plugins(nil, ownOptions{}), settings)
 	run := func(*cobra.Command, []string) {
 		exit(instance.Run(settings, create))
 	}

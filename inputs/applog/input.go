@@ -26,6 +26,9 @@ type Options struct {
 	// Controls ships control records (skipped, lost, complete) beside the lines, for an output that gives them to nobody but
 	// Tally.
 	Controls bool
+	// Bundles publishes many lines as one event (outputs/bundle), from inputs without processors of their own. It is for a
+	// pipeline without global processors whose output knows bundles.
+	Bundles bool
 }
 
 // Plugin returns the input type for Filebeat's input loader. All inputs made by it keep their positions in store, which must stay
@@ -44,6 +47,7 @@ func Plugin(log *logp.Logger, store *positions.Store, options Options) input.Plu
 			}
 			in := newInput(parsed, log.Named(Name), store, c, hostid.Get())
 			in.controls = options.Controls
+			in.bundles = options.Bundles && !cfg.HasField("processors")
 			return in, nil
 		}),
 	}
@@ -85,6 +89,7 @@ type Input struct {
 	host   string
 	// controls: see Options. The teller is there while the input runs with it.
 	controls bool
+	bundles  bool // see Options
 	teller   *teller
 
 	mu         sync.Mutex
@@ -252,7 +257,7 @@ func (in *Input) acked(data []interface{}) {
 	defer in.mu.Unlock()
 	var touched []*source
 	for _, d := range data {
-		t, ok := d.(*turn)
+		t, ok := turnOf(d)
 		if !ok || t.acked == len(t.ends) {
 			continue
 		}

@@ -12,11 +12,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 	"github.com/elastic/beats/v7/libbeat/testing"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // Bounds of what is taken from a server: the bytes of an answer, how long its Retry-After may hold up, and how many reasons
@@ -97,7 +98,7 @@ func (c *client) Publish(_ context.Context, batch publisher.Batch) error {
 	}
 	all := batch.Events()
 	c.observer.NewBatch(len(all))
-	events := withoutControls(all)
+	events := bundle.WithoutControls(all)
 	c.observer.Dropped(len(all) - len(events))
 	for limit := len(events); len(events) > 0; {
 		n, text, err := c.body.lines(events, limit)
@@ -235,22 +236,4 @@ func retryAfter(text string, now time.Time) time.Duration {
 		return max(0, t.Sub(now))
 	}
 	return 0
-}
-
-// withoutControls returns the events that are lines, in the same slice where all are.
-func withoutControls(events []publisher.Event) []publisher.Event {
-	kept := events
-	for i := range events {
-		tally, _ := events[i].Content.Meta["tally"].(common.MapStr)
-		if _, is := tally["control"]; is {
-			if len(kept) == len(events) {
-				kept = append(make([]publisher.Event, 0, len(events)), events[:i]...)
-			}
-			continue
-		}
-		if len(kept) < len(events) {
-			kept = append(kept, events[i])
-		}
-	}
-	return kept
 }
