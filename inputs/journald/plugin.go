@@ -152,12 +152,15 @@ func (j *journal) Test(input.TestContext) error {
 func (j *journal) Run(ctx input.Context, pipeline beat.PipelineConnector) error {
 	run, cancel := context.WithCancel(ctxtool.FromCanceller(ctx.Cancelation))
 	defer cancel()
+	if f := j.cfg.EntryFields; f != nil && f.Beat {
+		f.agent = common.MapStr{"name": ctx.Agent.Name, "hostname": ctx.Agent.Hostname, "version": ctx.Agent.Version}
+	}
 	errs := make(chan error, len(j.cfg.Paths))
 	var foreign foreignState
 	var cursors *cursorFile
 	if c := j.cfg.CursorFile; c != nil {
 		var err error
-		if foreign, err = c.read(); err != nil {
+		if foreign, err = c.read(j.cfg.Seek == seekCursor); err != nil {
 			return err
 		}
 		cursors = newCursorFile(*c, foreign, ctx.Logger)
