@@ -338,7 +338,7 @@ func TestCursorOfSeveral(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.x = new(export)
-		o.x.lines(100 + i).write(t, o.journal)
+		o.x.lines(100+i).write(t, o.journal)
 	}
 	p := newPipe()
 	r := o.start(p, common.MapStr{"paths": []string{dir}, "cursor_seek_fallback": "head"})

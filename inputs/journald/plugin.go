@@ -99,7 +99,7 @@ func (m *manager) Create(raw *common.Config) (input.Input, error) {
 	}
 	if cfg.CursorFile != nil {
 		if err := cfg.checkCursorFile(); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w accessing '%s'", err, raw.PathOf("cursor_file.path"))
 		}
 	}
 	return &journal{manager: m, cfg: cfg}, nil
