@@ -9,6 +9,7 @@ import (
 	"github.com/tallylog/tally/beat/dialects/dialect"
 	"github.com/tallylog/tally/beat/dialects/filebeat5"
 	"github.com/tallylog/tally/beat/dialects/journalbeat5"
+	"github.com/tallylog/tally/beat/dialects/libbeat5"
 )
 
 // all are the adapters in the order in which they are asked. Those of one beat's section come before those of what all beats
@@ -16,6 +17,7 @@ import (
 var all = []dialect.Dialect{
 	filebeat5.Dialect{},
 	journalbeat5.Dialect{},
+	libbeat5.Dialect{},
 }
 
 // Translate makes of a configuration what libbeat reads when the program goes by the name beat. changed is false where c is
