@@ -60,11 +60,18 @@ func Command() *cmd.BeatsRootCmd {
 	settings.Processing = w.processing()
 	create := creator(translated, w)
 
-	root := fbcmd.Filebeat(plugins(nil, ownOptions{}), settings)
+	root := fbcmd.Filebeat(plugins(name, states{}, ownOptions{}), settings)
 	run := func(*cobra.Command, []string) {
 		exit(instance.Run(settings, create))
 	}
 	root.Run, root.RunCmd.Run = withChecks(run), withChecks(run)
+	if name == "journalbeat" {
+		for _, c := range root.ExportCmd.Commands() {
+			if c.Name() == "index-pattern" {
+				c.Run = exportIndexPattern(settings)
+			}
+		}
+	}
 	for _, c := range root.TestCmd.Commands() {
 		if c.Name() == "config" {
 			c.Run = withChecks(func(*cobra.Command, []string) { exit(testConfig(settings, create)) })

@@ -9,14 +9,16 @@ import (
 	"github.com/tallylog/tally/beat/dialects/dialect"
 	"github.com/tallylog/tally/beat/dialects/filebeat5"
 	"github.com/tallylog/tally/beat/dialects/journalbeat5"
+	"github.com/tallylog/tally/beat/dialects/journalbeat7"
 	"github.com/tallylog/tally/beat/dialects/libbeat5"
 )
 
 // all are the adapters in the order in which they are asked. Those of one beat's section come before those of what all beats
 // have in common.
 var all = []dialect.Dialect{
-	filebeat5.Dialect{},
 	journalbeat5.Dialect{},
+	journalbeat7.Dialect{},
+	filebeat5.Dialect{},
 	libbeat5.Dialect{},
 }
 
