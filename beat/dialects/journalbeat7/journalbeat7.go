@@ -93,6 +93,7 @@ func (Dialect) Translate(c map[string]any) (dialect.Result, error) {
 			return dialect.Result{}, err
 		}
 	}
+	dialect.Append(c, dialect.Native+".inputs") // there is a list, if an empty one: that tells this section from others
 	return dialect.Result{Config: c, Notes: t.notes}, nil
 }
 
