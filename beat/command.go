@@ -15,6 +15,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/cmd/instance"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 
+	"github.com/tallylog/tally/beat/k8smeta"
 	"github.com/tallylog/tally/beat/processing"
 	"github.com/tallylog/tally/outputs"
 	"github.com/tallylog/tally/outputs/memqueue"
@@ -52,6 +53,7 @@ func Command() *cmd.BeatsRootCmd {
 		fmt.Fprintf(os.Stderr, "Exiting: %v\n", err)
 		os.Exit(1)
 	}
+	k8smeta.Register(running, stopping) // before the others, which leave a name that is taken
 	processing.Register(monitoring.Default.NewRegistry("processors"))
 	translated := &translation{beat: name, settings: recordSettings()}
 	exit, fatal := ending(translated)
