@@ -73,6 +73,7 @@ var pool = sync.Pool{New: func() any { return &runner{} }}
 type runner struct {
 	before []event.Field
 	time   int64
+	tenant string
 	at     *Step
 	err    error // of the step that failed last
 	o      Observer
@@ -81,7 +82,7 @@ type runner struct {
 // one takes an event through the steps. After a panic it is as it was before the first of them, and tagged.
 func (r *runner) one(c *Chain, e *event.Event) (keep, rejected bool) {
 	r.before = append(r.before[:0], e.Fields...)
-	r.time, r.err = e.Time, nil
+	r.time, r.tenant, r.err = e.Time, e.Tenant, nil
 	defer func() {
 		if p := recover(); p != nil {
 			r.at.Stats.Panics.Add(1)
@@ -111,7 +112,7 @@ func (r *runner) one(c *Chain, e *event.Event) (keep, rejected bool) {
 
 func (r *runner) restore(e *event.Event) {
 	e.Fields = append(make([]event.Field, 0, len(r.before)+2), r.before...)
-	e.Time = r.time
+	e.Time, e.Tenant = r.time, r.tenant
 }
 
 // reject hands an event over where the chain rejects and somebody takes it; else it stays.

@@ -26,6 +26,7 @@ import (
 	"github.com/tallylog/tally/server/intake/lumberjack"
 	"github.com/tallylog/tally/server/intake/otlp"
 	"github.com/tallylog/tally/server/intake/push"
+	"github.com/tallylog/tally/server/intake/routed"
 	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/embedded"
@@ -224,12 +225,17 @@ func (s *Server) routes() {
 	s.handler.Store(mux)
 }
 
+// routed is admission behind what takes events to other tenants.
+func (s *Server) routed() *routed.Router {
+	return &routed.Router{Admitter: s.admit, Tenant: s.auth.TenantNumber}
+}
+
 // deadLetters are the handlers of what was rejected.
 func (s *Server) deadLetters() *deadletter.Handler {
 	return &deadletter.Handler{Store: s.letters, Auth: s.auth, Log: s.o.Log, Way: deadletter.Way{
 		Clean: s.clean.Clean, Fed: s.admit.Fed,
 		Admit: func(ctx context.Context, b *record.Batch) (int, int, error) {
-			res, err := s.admit.Admit(ctx, b) // not through the limits: it was counted when it came
+			res, err := s.routed().Admit(ctx, b) // not through the limits: it was counted when it came
 			return res.Accepted, res.Duplicates, err
 		},
 	}}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tallylog/tally/event"
-	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/processors"
 	"github.com/tallylog/tally/server/record"
 )
@@ -58,7 +57,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 			} else {
 				q.Stats.Dropped.Add(1)
 			}
-			account(b, e, into == nil)
+			b.Skip(&e.Position, into == nil)
 			if into != nil { // it is what came no longer
 				delete(originals, into)
 			}
@@ -149,29 +148,4 @@ func merge(b *record.Batch, pending, left []*event.Event, gone map[*event.Event]
 		}
 	}
 	return out
-}
-
-// account notes the range of an event that is gone: with the range of its own where no other event has taken that over, and with
-// what was skipped before it. Ranges that touch become one note.
-func account(b *record.Batch, e *event.Event, own bool) {
-	if !e.HasPosition() {
-		return
-	}
-	p := &e.Position
-	add := func(r ledger.Range) {
-		if n := len(b.Notes); n > 0 {
-			last := &b.Notes[n-1]
-			if last.Kind == record.Skipped && last.Source == p.Source && last.Range.To == r.From {
-				last.Range.To = r.To
-				return
-			}
-		}
-		b.Notes = append(b.Notes, record.Note{Kind: record.Skipped, Source: p.Source, Range: r})
-	}
-	if p.Skipped > 0 {
-		add(ledger.Range{From: p.From - p.Skipped, To: p.From})
-	}
-	if own {
-		p.Pieces(add)
-	}
 }

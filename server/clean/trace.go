@@ -77,11 +77,17 @@ func (t *tracer) left(e *event.Event) {
 	t.traces[t.index[e]].Event = &c
 }
 
+// tenant stands for the tenant that an event is routed to, which is none of its fields.
+const tenant = "(tenant)"
+
 // fields gives the leaves by name, the time among them.
 func fields(e *event.Event) map[string]event.Field {
 	m := make(map[string]event.Field, len(e.Fields)+1)
 	if f, ok := processor.Get(e, event.Timestamp); ok {
 		m[event.Timestamp] = f
+	}
+	if e.Tenant != "" {
+		m[tenant] = event.Field{Name: tenant, Value: e.Tenant}
 	}
 	for _, f := range e.Fields {
 		m[f.Name] = f
