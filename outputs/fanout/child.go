@@ -123,11 +123,14 @@ func (c *child) push(p *parent, events []publisher.Event) {
 	c.ready.Signal()
 }
 
-// understood is what this child gets of a batch. Bundles and control records go to output.logstash alone, which gives control
-// records to nobody but Tally.
+// understood is what this child gets of a batch. Bundles go to output.logstash alone; control records to it, which gives them to
+// nobody but Tally, and to output.tally, whose peer cannot be anything else.
 func (c *child) understood(events []publisher.Event) []publisher.Event {
-	if c.kind == "logstash" {
+	switch c.kind {
+	case "logstash":
 		return events
+	case "tally":
+		return bundle.Expand(events)
 	}
 	return bundle.Expand(bundle.WithoutControls(events))
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 	"github.com/elastic/beats/v7/libbeat/testing"
-
-	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // Bounds of what is taken from a server: the bytes of an answer, how long its Retry-After may hold up, and how many reasons
@@ -96,10 +94,8 @@ func (c *client) Publish(_ context.Context, batch publisher.Batch) error {
 		batch.Cancelled()
 		return errNotConnected
 	}
-	all := batch.Events()
-	c.observer.NewBatch(len(all))
-	events := bundle.WithoutControls(all)
-	c.observer.Dropped(len(all) - len(events))
+	events := batch.Events()
+	c.observer.NewBatch(len(events))
 	for limit := len(events); len(events) > 0; {
 		n, text, err := c.body.lines(events, limit)
 		var ans *answer
