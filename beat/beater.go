@@ -108,7 +108,15 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 	p := t.wiring.acked
 	p.start(t.log, b.Info.Beat)
 	defer p.stop()
+	defer metricsOf(t.wiring.board)()
 	t.wiring.running()
+	if t.options(b).controls {
+		stop, err := tell(b.Publisher, b.Info, t.wiring.board, t.wiring.config)
+		if err != nil {
+			return fmt.Errorf("cannot tell the server how the agent is: %w", err)
+		}
+		defer stop()
+	}
 	b.Publisher = pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add))
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
@@ -141,10 +149,10 @@ func plugins(name string, kept states, o ownOptions) beater.PluginFactory {
 
 // own returns our inputs. Under the names of the older beats a list of matches means what it means to them.
 func own(name string, log *logp.Logger, kept states, metrics *monitoring.Registry, o ownOptions) []v2.Plugin {
-	journals := journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls, Alternatives: name != Name, Cursor: kept.cursor}
+	journals := journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls, Board: o.board, Alternatives: name != Name, Cursor: kept.cursor}
 	return []v2.Plugin{
 		journald.Plugin(log, kept.journals, journals),
-		applog.Plugin(log, kept.positions, applog.Options{Controls: o.controls, Bundles: o.bundles}),
+		applog.Plugin(log, kept.positions, applog.Options{Controls: o.controls, Bundles: o.bundles, Board: o.board}),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tallylog/tally/beat/k8smeta"
 	"github.com/tallylog/tally/beat/processing"
+	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/outputs"
 	"github.com/tallylog/tally/outputs/memqueue"
 )
@@ -36,6 +37,7 @@ func nameOf(program string) string {
 // Command returns the root command with Filebeat's sub-commands. It may be called once in a process, as libbeat keeps its
 // flags in global variables.
 func Command() *cmd.BeatsRootCmd {
+	tuneMemory()
 	name := nameOf(os.Args[0])
 	settings := fbcmd.FilebeatSettings()
 	settings.Name = name
@@ -46,7 +48,7 @@ func Command() *cmd.BeatsRootCmd {
 	running, stopping := make(chan struct{}), make(chan struct{})
 	w := &wiring{
 		running: sync.OnceFunc(func() { close(running) }), stopping: sync.OnceFunc(func() { close(stopping) }),
-		acked: &published{},
+		acked: &published{}, board: &status.Board{},
 	}
 	outputs.Register(running, stopping)
 	if err := memqueue.Register(w.acked.add); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/publisher/processing"
 
+	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/outputs/fanout"
 )
 
@@ -14,12 +15,15 @@ type wiring struct {
 	running, stopping func() // called when the beat begins to run and to stop
 	single            bool   // something looks at every single event before the output gets it; set while libbeat is configured
 	acked             *published
+	board             *status.Board // what the running inputs know
+	config            string        // fingerprint of the configuration
 }
 
 // processing is libbeat's own, and notes on its way what of the configuration bundles could not pass unseen.
 func (w *wiring) processing() processing.SupportFactory {
 	next := processing.MakeDefaultBeatSupport(true)
 	return func(info beat.Info, log *logp.Logger, cfg *common.Config) (processing.Supporter, error) {
+		w.config = fingerprint(cfg)
 		w.single = cfg.HasField("processors") || cfg.HasField("timeseries") || log.IsDebug()
 		if q, err := cfg.Child("queue", -1); err == nil {
 			for _, kind := range q.GetFields() {
@@ -32,6 +36,7 @@ func (w *wiring) processing() processing.SupportFactory {
 
 // ownOptions are what our inputs may do, as the outputs and the processors behind them allow it.
 type ownOptions struct {
+	board    *status.Board
 	controls bool // publish control records
 	bundles  bool // publish many lines as one event
 }
@@ -40,6 +45,7 @@ type ownOptions struct {
 // records to nobody but Tally, and by our fan-out, which keeps both from its other children. Any other output would take
 // control records for lines. Bundles must also meet no processor, and no queue but ours.
 func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
+	o.board = t.wiring.board
 	if b.Config == nil {
 		return o
 	}

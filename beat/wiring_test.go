@@ -26,7 +26,7 @@ func TestOptions(t *testing.T) {
 		if _, err := w.processing()(beat.Info{}, logp.NewLogger("test"), c); err != nil {
 			t.Fatal(err)
 		}
-		if got := (&tallybeat{wiring: w}).options(b); got != (ownOptions{controls, bundles}) {
+		if got := (&tallybeat{wiring: w}).options(b); got != (ownOptions{nil, controls, bundles}) {
 			t.Errorf("%s: %+v, want control records %v, bundles %v", yaml, got, controls, bundles)
 		}
 	}

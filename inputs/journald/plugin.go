@@ -16,6 +16,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/go-concert/ctxtool"
 	"github.com/elastic/go-concert/unison"
+
+	"github.com/tallylog/tally/inputs/status"
 )
 
 const pluginName = "journald"
@@ -29,6 +31,8 @@ type Options struct {
 	Report func(Range)
 	// Controls ships those ranges as control records too, for an output that gives them to nobody but Tally.
 	Controls bool
+	// Board is told what the running inputs know; nil for nobody.
+	Board *status.Board
 	// Metrics receives the counters; nil keeps them private.
 	Metrics *monitoring.Registry
 	// Alternatives makes a plain list of include_matches mean what it means to Filebeat 7.17 and to Journalbeat: an entry
@@ -210,5 +214,10 @@ func (j *journal) follow(ctx context.Context, log *logp.Logger, path string, pip
 	if m.options.Cursor != nil {
 		f.takeover = m.options.Cursor(j.cfg.ID, path)
 	}
+	defer m.options.Board.Add(func() status.Summary {
+		s := status.Summary{Kind: pluginName, Unit: "entries", Open: 1, Known: 1}
+		s.Add(status.Source{Name: path})
+		return s
+	})()
 	return f.run()
 }

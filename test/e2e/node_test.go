@@ -43,6 +43,30 @@ func TestNode(t *testing.T) {
 			t.Errorf("account of %s: %+v, want %s", name, src, want)
 		}
 	}
+	rig.Eventually(t, time.Minute, "the agent has told how it is", func() bool {
+		var ans struct {
+			Agents []struct {
+				ID, Client string
+				Status     struct {
+					Version, Node, Config string
+					Inputs                []struct {
+						Kind string
+						Open int
+					}
+				}
+			}
+		}
+		if err := s.Get("/api/v1/agents", nil, &ans); err != nil || len(ans.Agents) != 1 {
+			return false
+		}
+		st := ans.Agents[0].Status
+		for _, in := range st.Inputs {
+			if in.Kind == "applog" && in.Open == 2 {
+				return st.Version != "" && st.Node != "" && len(st.Config) == 16
+			}
+		}
+		return false
+	})
 	a.Logged("tallybeat is running")
 	a.Logged("successfully published")
 	if code := a.Stop(); code != 0 {
