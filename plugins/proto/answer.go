@@ -182,7 +182,7 @@ func (d *decoder) result(r *Result) {
 			d.change(&r.Changes[i])
 		}
 	case pluginapi.Failed:
-		r.Reason = short(d.text())
+		r.Reason = Short(d.text())
 	default:
 		d.fail("%d is no result", r.What)
 	}
@@ -235,7 +235,7 @@ func (d *decoder) change(c *Change) {
 		}
 		c.Tags = make([]string, n)
 		for i := range c.Tags {
-			c.Tags[i] = short(d.text())
+			c.Tags[i] = Short(d.text())
 		}
 	}
 }
@@ -280,8 +280,8 @@ func validJSON(k event.Kind, s string) bool {
 	return v.Type() == fastjson.TypeArray || v.Type() == fastjson.TypeObject && v.GetObject().Len() == 0
 }
 
-// short bounds a text that is shown to people.
-func short(s string) string {
+// Short bounds a text that is shown to people.
+func Short(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText] + "…"
 	}
