@@ -10,8 +10,7 @@ func TestPublished(t *testing.T) {
 	if err := logp.DevelopmentSetup(logp.ToObserverOutput()); err != nil {
 		t.Fatal(err)
 	}
-	p := &published{}
-	p.start(logp.NewLogger("test"), "name")
+	p := newPublished(logp.NewLogger("test"), "name")
 	for range 1000 {
 		p.add(3)
 	}

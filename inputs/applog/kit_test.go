@@ -14,11 +14,9 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
-	"github.com/elastic/beats/v7/libbeat/publisher"
 
 	"github.com/tallylog/tally/inputs/positions"
 	"github.com/tallylog/tally/ledger"
-	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // testPatience bounds every wait of these tests; only a failing test waits so long.
@@ -83,22 +81,14 @@ func (c *sinkClient) Publish(e beat.Event) {
 		s.mu.Unlock()
 		return
 	}
-	drop := len(e.Fields) == 0 // as libbeat does
-	if s.drop != nil {
-		if bundle.Of(&e) != nil {
-			panic("a bundle came to a pipeline with processors")
-		}
-		drop = drop || s.drop(message(e))
-	}
+	drop := s.drop != nil && s.drop(message(e)) || len(e.Fields) == 0 // as libbeat does
 	s.mu.Unlock()
 	c.acker.AddEvent(e, !drop)
 	if drop {
 		return
 	}
 	s.mu.Lock()
-	for _, one := range bundle.Expand([]publisher.Event{{Content: e}}) {
-		s.events = append(s.events, one.Content)
-	}
+	s.events = append(s.events, e)
 	c.unacked++
 	n := 0
 	if !s.hold {
@@ -198,7 +188,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: t.TempDir(), sink: newSink(), store: store, stop: func() {}, options: Options{Bundles: true}}
+	r := &rig{t: t, dir: t.TempDir(), sink: newSink(), store: store, stop: func() {}}
 	t.Cleanup(func() { r.stop(); store.Close() })
 	return r
 }

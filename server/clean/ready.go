@@ -39,5 +39,5 @@ func Ready(name string) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compile(n, nil)
+	return compile(n)
 }

@@ -66,6 +66,15 @@ var ErrCursor = errors.New("the cursor does not belong to this query")
 // right, but not all.
 var ErrPartial = errors.New("the answer is partial")
 
+// Unavailable is an error of a store that cannot be asked at present, though it may be later.
+type Unavailable struct {
+	Reason string // for everybody's eyes: it names no addresses
+	Err    error
+}
+
+func (u *Unavailable) Error() string { return u.Reason + ": " + u.Err.Error() }
+func (u *Unavailable) Unwrap() error { return u.Err }
+
 // Search selects events: those of a tenant that match Expr, with Start <= time < End, in nanoseconds since 1970 UTC. A
 // nil Expr matches all. Start and End of 0 mean: without that bound.
 type Search struct {

@@ -1,0 +1,136 @@
+package elasticsearch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tallylog/tally/event"
+)
+
+// indexName makes names of indices from a template.
+type indexName struct {
+	prefix string // the text before the first variable
+	parts  []namePart
+}
+
+type namePart struct {
+	text   string // as it is
+	field  string // or the value of a field
+	other  string // which is this where the event has none
+	layout string // or the time
+}
+
+// unknown stands for the value of a field that an event does not have.
+const unknown = "unknown"
+
+// maxIndexName is the longest name that Elasticsearch takes, in bytes.
+const maxIndexName = 255
+
+func parseIndex(template string) (n indexName, err error) {
+	bad := func(format string, args ...any) (indexName, error) {
+		return indexName{}, fmt.Errorf("cannot use %q as index: %s", template, fmt.Sprintf(format, args...))
+	}
+	if !strings.HasPrefix(template, Prefix) {
+		return bad("it does not begin with %q", Prefix)
+	}
+	rest := template
+	for rest != "" {
+		text, after, found := strings.Cut(rest, "%{")
+		if text != clean(text) {
+			return bad("%q has characters that names of indices cannot have: lower case letters, digits, . _ - can stand there", text)
+		}
+		n.parts = append(n.parts, namePart{text: text})
+		if !found {
+			break
+		}
+		inner, behind, closed := strings.Cut(after, "}")
+		if !closed {
+			return bad("a %%{ is never closed")
+		}
+		part, err := parsePart(inner)
+		if err != nil {
+			return bad("%v", err)
+		}
+		n.parts = append(n.parts, part)
+		rest = behind
+	}
+	n.prefix = n.parts[0].text
+	return n, nil
+}
+
+func parsePart(inner string) (namePart, error) {
+	if layout, ok := strings.CutPrefix(inner, "+"); ok {
+		layout = strings.NewReplacer("yyyy", "2006", "MM", "01", "dd", "02", "HH", "15").Replace(layout)
+		if layout == "" || strings.Trim(layout, "0123456789._-") != "" {
+			return namePart{}, fmt.Errorf("%%{%s} is no time of yyyy, MM, dd, HH with . _ - between them", inner)
+		}
+		return namePart{layout: layout}, nil
+	}
+	name, other, _ := strings.Cut(inner, "]:")
+	name, ok := strings.CutPrefix(strings.TrimSuffix(name, "]"), "[")
+	if !ok || name == "" || strings.ContainsAny(name, "[]") {
+		return namePart{}, fmt.Errorf("%%{%s} is neither a field like %%{[host.name]} nor a time like %%{+yyyy.MM.dd}", inner)
+	}
+	if other = clean(other); other == "" {
+		other = unknown
+	}
+	return namePart{field: name, other: other}, nil
+}
+
+// of returns the name of the index for an event. Tenants but the first have names of their own: no value of a field can have a ~.
+func (n *indexName) of(tenant uint32, e *event.Event) string {
+	b := make([]byte, 0, 64)
+	for i, p := range n.parts {
+		switch {
+		case p.layout != "":
+			b = time.Unix(0, e.Time).UTC().AppendFormat(b, p.layout)
+		case p.field != "":
+			v, _ := e.Get(p.field)
+			if v = clean(v); v == "" {
+				v = p.other
+			}
+			b = append(b, v...)
+		default:
+			b = append(b, p.text...)
+		}
+		if i == 0 && tenant != 0 {
+			b = append(strconv.AppendUint(append(b, '~'), uint64(tenant), 10), '-')
+		}
+	}
+	if len(b) > maxIndexName {
+		sum := sha256.Sum256(b)
+		keep := maxIndexName - 17
+		for !utf8.RuneStart(b[keep]) {
+			keep--
+		}
+		b = append(append(b[:keep], '-'), hex.EncodeToString(sum[:8])...)
+	}
+	return string(b)
+}
+
+// clean makes a text fit to stand in the name of an index.
+func clean(s string) string {
+	ok := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-'
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return !ok(r) }) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case ok(r):
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '_'
+	}, s)
+}
+
+// alias is the name under which all indices of a template are searched. No index can have it.
+func (n *indexName) alias() string { return strings.TrimRight(n.prefix, "-._") + "~events" }

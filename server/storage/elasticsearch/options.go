@@ -1,0 +1,67 @@
+package elasticsearch
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// DefaultIndex is the template of index names without a configuration.
+const DefaultIndex = "tally-%{[host.name]}-%{+yyyy.MM.dd}"
+
+// Prefix begins every index name.
+const Prefix = "tally-"
+
+// Options of a store.
+type Options struct {
+	// Addresses are URLs of nodes; requests go to all in turn, and past those that do not answer.
+	Addresses []string
+	// Index is the template of index names; empty means DefaultIndex. See Check.
+	Index string
+	// Username and Password, or APIKey (as Elasticsearch gives it out, in base64), are the credentials.
+	Username, Password, APIKey string
+	// TLS is used for https addresses; nil means that of the system.
+	TLS *tls.Config
+	// Shards and Replicas of indices that are made from now on; Shards of 0 means 1.
+	Shards, Replicas int
+	// Requests is the number of bulk requests at once; 0 means 2.
+	Requests int
+	// Server tells the batches of several servers apart, whose buffers count alike.
+	Server string
+	// Retention is the age at which events are refused, and indices whose events are all older deleted; 0 means never.
+	Retention time.Duration
+	// MaxBytes is the size of all indices above which the oldest are deleted, though never those of the newest two days; 0
+	// means no bound.
+	MaxBytes int64
+	// Log is where changes of state are said; nil means slog.Default().
+	Log *slog.Logger
+}
+
+// Check tells what is impossible about a template of index names: text, %{[field]} or %{[field]:default} for the value of a field, and
+// %{+yyyy.MM.dd} for the UTC time of the event, of yyyy, MM, dd and HH.
+func Check(index string) error {
+	_, err := parseIndex(index)
+	return err
+}
+
+func (o *Options) setDefaults() (indexName, error) {
+	if o.Index == "" {
+		o.Index = DefaultIndex
+	}
+	if len(o.Addresses) == 0 {
+		return indexName{}, fmt.Errorf("no address of Elasticsearch is given")
+	}
+	o.Shards, o.Requests = max(o.Shards, 1), max(o.Requests, 0)
+	if o.Requests == 0 {
+		o.Requests = 2
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	for i := range o.Addresses {
+		o.Addresses[i] = strings.TrimRight(o.Addresses[i], "/")
+	}
+	return parseIndex(o.Index)
+}

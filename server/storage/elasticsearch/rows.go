@@ -1,0 +1,251 @@
+package elasticsearch
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/query"
+	"github.com/tallylog/tally/server/storage"
+)
+
+// Bounds of a page. Events above largeEvent bytes come in pages of their own, so that a page of others is not much larger than
+// pageRows of that size.
+const (
+	pageRows   = 2000
+	largeRows  = 12
+	largeEvent = 16 << 10
+)
+
+// keepOpen is how long a point in time outlives the last page asked of it: a slow reader takes its time.
+const keepOpen = "5m"
+
+// Rows is storage.Store's. It merges two walks, that of usual events and that of large ones.
+func (s *Store) Rows(ctx context.Context, r storage.RowsRequest, f func(e *event.Event) error) (string, error) {
+	if r.Limit <= 0 {
+		return "", fmt.Errorf("cannot deliver %d rows", r.Limit)
+	}
+	hash := queryHash(&r)
+	var last place
+	any := false
+	if r.Cursor != "" {
+		var err error
+		if last, err = parseCursor(r.Cursor, hash); err != nil {
+			return "", err
+		}
+		any = true
+	}
+	p, err := s.plan(ctx, &r.Search)
+	if err != nil {
+		return "", err
+	}
+	w := walk{s: s, plan: p, query: p.all(), asc: r.Asc, first: min(pageRows, r.Limit+1), wanted: wanted(r.Fields)}
+	defer w.close()
+	if any {
+		w.behind = &last
+	}
+	cursor := func() string {
+		if !any {
+			return ""
+		}
+		return formatCursor(last, hash)
+	}
+	left := r.Limit
+	err = w.run(ctx, func(e *event.Event) error {
+		if left == 0 {
+			return errEnough
+		}
+		at := placeOf(e)
+		if wantedNames := w.wanted; wantedNames != nil {
+			e.Fields = slices.DeleteFunc(e.Fields, func(f event.Field) bool { return !wantedNames[f.Name] })
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+		last, any = at, true
+		left--
+		return nil
+	})
+	switch {
+	case err == errEnough:
+		return cursor(), nil
+	case err != nil:
+		return cursor(), err
+	}
+	return "", nil
+}
+
+var errEnough = fmt.Errorf("enough rows")
+
+func wanted(fields []string) map[string]bool {
+	if len(fields) == 0 {
+		return nil
+	}
+	w := map[string]bool{event.Message: true}
+	for _, f := range fields {
+		w[f] = true
+	}
+	return w
+}
+
+// walk goes over the events of a query in order.
+type walk struct {
+	s      *Store
+	plan   *plan
+	query  object
+	asc    bool
+	first  int // rows of the first page; 0 for a usual one
+	wanted map[string]bool
+	behind *place // of the row before the first
+	pit    string
+	parser fastjson.Parser
+}
+
+// stream is one of the two halves of a walk.
+type stream struct {
+	filter object
+	size   int
+	behind *place
+	rows   []event.Event
+	places []place
+	done   bool
+}
+
+// run calls f for each event that is part of the answer.
+func (w *walk) run(ctx context.Context, f func(e *event.Event) error) error {
+	size := w.first
+	if size == 0 {
+		size = pageRows
+	}
+	large := object{"range": object{docSize: object{"gt": largeEvent}}}
+	streams := [2]*stream{{filter: not(large), size: size, behind: w.behind}, {filter: large, size: min(largeRows, size), behind: w.behind}}
+	for {
+		var next *stream
+		for _, st := range streams {
+			if len(st.rows) == 0 && !st.done {
+				if err := w.fill(ctx, st); err != nil {
+					return err
+				}
+			}
+			if len(st.rows) > 0 && (next == nil || w.compare(st.places[0], next.places[0]) < 0) {
+				next = st
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		if err := ended(ctx); err != nil {
+			return err
+		}
+		e := &next.rows[0]
+		next.rows, next.places = next.rows[1:], next.places[1:]
+		if !w.plan.matches(e) {
+			continue
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *walk) compare(a, b place) int {
+	if w.asc {
+		return a.compare(b)
+	}
+	return b.compare(a)
+}
+
+// fill gets the next page. From the second page on, all are of one point in time, so that no index vanishes under the walk.
+func (w *walk) fill(ctx context.Context, st *stream) error {
+	order := "desc"
+	if w.asc {
+		order = "asc"
+	}
+	body := object{
+		"size": st.size, "track_total_hits": false, "query": and([]object{w.query}, st.filter),
+		"_source": object{"excludes": []string{docTenant, docBatch, docServer, docSize}},
+		"sort": []object{
+			{query.ElasticTime: object{"order": order, "format": "strict_date_optional_time_nanos", "numeric_type": "date_nanos"}},
+			{docFrom: object{"order": order}}, {query.ElasticID: object{"order": order}},
+		},
+	}
+	path := w.s.path("_search") + "&allow_partial_search_results=false"
+	if st.behind != nil {
+		body["search_after"] = []any{time.Unix(0, st.behind.time).UTC().Format(timeLayout), st.behind.from, st.behind.id}
+		if err := w.open(ctx); err != nil {
+			return err
+		}
+	}
+	if w.pit != "" {
+		body["pit"] = object{"id": w.pit, "keep_alive": keepOpen}
+		path = "/_search?allow_partial_search_results=false"
+	}
+	b, err := w.s.search(ctx, http.MethodPost, path, mustJSON(body))
+	if err != nil {
+		return err
+	}
+	v, err := w.parser.ParseBytes(b)
+	if err != nil {
+		return fmt.Errorf("cannot understand the rows of Elasticsearch: %w", err)
+	}
+	if id := v.GetStringBytes("pit_id"); len(id) > 0 {
+		w.pit = string(id)
+	}
+	hits := v.GetArray("hits", "hits")
+	st.rows, st.places = make([]event.Event, 0, len(hits)), make([]place, 0, len(hits))
+	for _, h := range hits {
+		e, err := decode(h.Get("_source"))
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(e.Fields, func(a, b event.Field) int { return strings.Compare(a.Name, b.Name) })
+		st.rows, st.places = append(st.rows, e), append(st.places, placeOf(&e))
+	}
+	if len(hits) < st.size {
+		st.done = true
+	}
+	if n := len(st.places); n > 0 {
+		behind := st.places[n-1]
+		st.behind = &behind
+	}
+	if st.size != largeRows {
+		st.size = pageRows
+	}
+	return nil
+}
+
+// open opens a point in time.
+func (w *walk) open(ctx context.Context) error {
+	if w.pit != "" {
+		return nil
+	}
+	var a struct{ ID string }
+	err := w.s.c.get(ctx, http.MethodPost, "/"+url.PathEscape(w.s.alias)+"/_pit?ignore_unavailable=true&keep_alive="+keepOpen, nil, &a)
+	if status(err) == http.StatusNotFound { // nothing is stored
+		return nil
+	}
+	if err != nil {
+		return searchError(ctx, err)
+	}
+	w.pit = a.ID
+	return nil
+}
+
+// close gives up the point in time.
+func (w *walk) close() {
+	if w.pit == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := w.s.c.do(ctx, http.MethodDelete, "/_pit", mustJSON(object{"id": w.pit})); err != nil {
+		w.s.o.Log.Debug("a point in time stays open until its time is over", "error", err)
+	}
+}

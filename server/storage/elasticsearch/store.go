@@ -1,0 +1,169 @@
+package elasticsearch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tallylog/tally/server/storage"
+)
+
+var errClosed = errors.New("the store is closed")
+
+// Store is a storage.Store in Elasticsearch.
+type Store struct {
+	o     Options
+	c     *client
+	name  indexName
+	alias string
+	state state
+
+	stop    context.Context // done when Close begins
+	stopped context.CancelFunc
+	tasks   sync.WaitGroup
+
+	mu       sync.Mutex
+	prepared bool            // the template is there
+	known    map[string]bool // indices that are there and ours
+	dropped  map[string]int64
+
+	appended  atomic.Uint64 // calls of Append that have returned
+	refreshMu sync.Mutex
+	refreshed uint64 // of those, known to be searchable; under refreshMu
+}
+
+var _ storage.Store = (*Store)(nil)
+
+// Open makes a store of the cluster. The cluster need not be there: until it is, Append waits and searches fail.
+func Open(o Options) (*Store, error) {
+	name, err := o.setDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClient(&o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{o: o, c: c, name: name, alias: name.alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}}
+	s.stop, s.stopped = context.WithCancel(context.Background())
+	s.appended.Store(1) // a process before this one may have written
+	s.tasks.Go(s.tidy)
+	return s, nil
+}
+
+// prepare makes sure that the template is there.
+func (s *Store) prepare(ctx context.Context) error {
+	s.mu.Lock()
+	done := s.prepared
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	if _, err := s.c.do(ctx, http.MethodPut, "/_index_template/"+url.PathEscape(s.alias), mustJSON(s.template())); err != nil {
+		return fmt.Errorf("cannot put the index template: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepared = true
+	return nil
+}
+
+// ensure makes sure that an index is there and ours.
+func (s *Store) ensure(ctx context.Context, name string) error {
+	s.mu.Lock()
+	done := s.known[name]
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	path := "/" + url.PathEscape(name)
+	var there map[string]struct {
+		Aliases  map[string]json.RawMessage
+		Mappings struct {
+			Meta struct {
+				Layout int `json:"tally_layout"`
+			} `json:"_meta"`
+		}
+	}
+	err := s.c.get(ctx, http.MethodGet, path, nil, &there)
+	switch {
+	case status(err) == http.StatusNotFound:
+		_, err := s.c.do(ctx, http.MethodPut, path, mustJSON(s.index()))
+		var f *failure
+		if errors.As(err, &f) && f.Type == "resource_already_exists_exception" {
+			return s.ensure(ctx, name) // another server was first
+		}
+		if err != nil {
+			return fmt.Errorf("cannot create index %q: %w", name, err)
+		}
+	case err != nil:
+		return fmt.Errorf("cannot look at index %q: %w", name, err)
+	default:
+		index := there[name]
+		if index.Mappings.Meta.Layout != layoutVersion {
+			return fmt.Errorf("cannot use index %q: %w", name, errLayout)
+		}
+		if _, ok := index.Aliases[s.alias]; !ok {
+			if _, err := s.c.do(ctx, http.MethodPut, path+"/_alias/"+url.PathEscape(s.alias), nil); err != nil {
+				return fmt.Errorf("cannot add index %q to those searched: %w", name, err)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[name] = true
+	return nil
+}
+
+func (s *Store) forget(names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range names {
+		delete(s.known, n)
+	}
+}
+
+func (s *Store) drop(reason string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped[reason] += n
+}
+
+// settle makes what was appended before part of the answers that follow.
+func (s *Store) settle(ctx context.Context) error {
+	if s.stop.Err() != nil {
+		return errClosed
+	}
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	want := s.appended.Load()
+	s.refreshMu.Lock() // searches that come together share one refresh
+	defer s.refreshMu.Unlock()
+	if s.refreshed >= want {
+		return nil
+	}
+	want = s.appended.Load()
+	if _, err := s.c.do(ctx, http.MethodPost, s.path("_refresh"), nil); err != nil && status(err) != http.StatusNotFound {
+		return searchError(ctx, err)
+	}
+	s.refreshed = want
+	return nil
+}
+
+// path is that of an operation on all indices of the store, of which there may be none yet.
+func (s *Store) path(operation string) string {
+	return "/" + url.PathEscape(s.alias) + "/" + operation + "?ignore_unavailable=true&allow_no_indices=true"
+}
+
+// Close is storage.Store's.
+func (s *Store) Close() error {
+	s.stopped()
+	s.tasks.Wait()
+	return nil
+}
