@@ -1,6 +1,7 @@
 package beat
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/elastic/beats/v7/filebeat/beater"
@@ -16,6 +17,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/paths"
 	"github.com/elastic/beats/v7/libbeat/publisher/pipetool"
 
+	"github.com/tallylog/tally/beat/dialects/journalbeat7"
 	"github.com/tallylog/tally/inputs/applog"
 	"github.com/tallylog/tally/inputs/hostid"
 	"github.com/tallylog/tally/inputs/journald"
@@ -25,30 +27,34 @@ import (
 // tallybeat is Filebeat's beater with our inputs and their registry.
 type tallybeat struct {
 	beat.Beater
-	store    *positions.Store // open during Run
-	running  func()
-	stopping func()
+	states   states // open during Run
+	registry string // Journalbeat's, to take over and keep up; "" for none
+	wiring   *wiring
 	log      *logp.Logger
 }
 
-// creator returns what makes the beater, for run, test config and setup alike. running and stopping are called when the beat
-// begins to run and to stop.
-func creator(translated *translation, running, stopping func()) beat.Creator {
+// creator returns what makes the beater, for run, test config and setup alike.
+func creator(translated *translation, w *wiring) beat.Creator {
 	return func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 		log := logp.NewLogger(b.Info.Beat)
 		translated.warn(log)
-		return newBeater(b, cfg, &tallybeat{log: log, running: running, stopping: stopping})
+		return newBeater(b, cfg, &tallybeat{log: log, wiring: w})
 	}
 }
 
 func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, error) {
 	fb, err := beater.New(func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
-		return plugins(t.store, ownOutput(b))(info, log, states)
+		return plugins(b.Info.Beat, t.states, t.options(b))(info, log, states)
 	})(b, cfg)
 	if err != nil {
 		return nil, err
 	}
 	t.Beater = fb
+	if cfg.HasField(journalbeat7.RegistryKey) {
+		if t.registry, err = cfg.String(journalbeat7.RegistryKey, -1); err != nil {
+			return nil, err
+		}
+	}
 	if !b.InSetupCmd {
 		if err := checkInputs(b.Info.Beat, cfg); err != nil {
 			return nil, err
@@ -57,19 +63,60 @@ func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, err
 	return t, nil
 }
 
-// Run opens the registry and runs Filebeat's beater until Stop.
+// states is what inputs keep between runs.
+type states struct {
+	positions *positions.Store
+	journals  journald.Positions                // positions, or Journalbeat's registry before them
+	cursor    func(inputID, path string) string // Journalbeat's cursors; nil where there are none
+}
+
+// open opens the states; done closes them, in the reverse order.
+func (t *tallybeat) open() (done func() error, err error) {
+	store, err := positions.Open(paths.Resolve(paths.Data, "positions.db"))
+	if err != nil {
+		return nil, err
+	}
+	closeStore := func() error {
+		if err := store.Close(); err != nil {
+			return fmt.Errorf("cannot close the registry of positions: %w", err)
+		}
+		return nil
+	}
+	t.states = states{positions: store, journals: store}
+	if t.registry == "" {
+		return closeStore, nil
+	}
+	registry, err := journalbeat7.Open(paths.Resolve(paths.Data, t.registry), store, func(err error) { t.log.Error(err) })
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
+	t.states.journals, t.states.cursor = registry, registry.Cursor
+	return func() error { return errors.Join(registry.Close(), closeStore()) }, nil
+}
+
+// Run opens the states and runs Filebeat's beater until Stop.
 func (t *tallybeat) Run(b *beat.Beat) (err error) {
-	if t.store, err = positions.Open(paths.Resolve(paths.Data, "positions.db")); err != nil {
+	done, err := t.open()
+	if err != nil {
 		return err
 	}
 	defer func() {
-		if closed := t.store.Close(); err == nil && closed != nil {
-			err = fmt.Errorf("cannot close the registry of positions: %w", closed)
+		if closed := done(); err == nil {
+			err = closed
 		}
 	}()
-	p := newPublished(t.log, b.Info.Beat)
+	p := t.wiring.acked
+	p.start(t.log, b.Info.Beat)
 	defer p.stop()
-	t.running()
+	defer metricsOf(t.wiring.board)()
+	t.wiring.running()
+	if t.options(b).controls {
+		stop, err := tell(b.Publisher, b.Info, t.wiring.board, t.wiring.config)
+		if err != nil {
+			return fmt.Errorf("cannot tell the server how the agent is: %w", err)
+		}
+		defer stop()
+	}
 	b.Publisher = pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add))
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
@@ -78,15 +125,15 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 
 // Stop makes Run return.
 func (t *tallybeat) Stop() {
-	t.stopping()
+	t.wiring.stopping()
 	t.Beater.Stop()
 }
 
 // plugins returns Filebeat's inputs of the newer interface and ours, which replace those of the same name.
-func plugins(store *positions.Store, controls bool) beater.PluginFactory {
+func plugins(name string, kept states, o ownOptions) beater.PluginFactory {
 	return func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
 		// Filebeat asks for its inputs once in a process, when it begins to run.
-		all := own(log, store, monitoring.Default.NewRegistry("journald"), controls)
+		all := own(name, log, kept, monitoring.Default.NewRegistry("journald"), o)
 		names := map[string]bool{}
 		for _, p := range all {
 			names[p.Name] = true
@@ -100,17 +147,13 @@ func plugins(store *positions.Store, controls bool) beater.PluginFactory {
 	}
 }
 
-func own(log *logp.Logger, store *positions.Store, metrics *monitoring.Registry, controls bool) []v2.Plugin {
+// own returns our inputs. Under the names of the older beats a list of matches means what it means to them.
+func own(name string, log *logp.Logger, kept states, metrics *monitoring.Registry, o ownOptions) []v2.Plugin {
+	journals := journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls, Board: o.board, Alternatives: name != Name, Cursor: kept.cursor}
 	return []v2.Plugin{
-		journald.Plugin(log, store, journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: controls}),
-		applog.Plugin(log, store, applog.Options{Controls: controls}),
+		journald.Plugin(log, kept.journals, journals),
+		applog.Plugin(log, kept.positions, applog.Options{Controls: o.controls, Bundles: o.bundles, Board: o.board}),
 	}
-}
-
-// ownOutput tells whether all events go through our output.logstash, which gives control records to nobody but Tally. The other
-// outputs would take them for lines; beside such an output, below the fan-out, there are none.
-func ownOutput(b *beat.Beat) bool {
-	return b.Config != nil && b.Config.Output.Name() == "logstash"
 }
 
 // checkInputs refuses unknown types, and for our own inputs options that they refuse. Filebeat itself looks at its inputs
@@ -128,7 +171,7 @@ func checkInputs(beatName string, cfg *common.Config) error {
 	}
 	// An input is only made here, not run, so none of them needs the registry.
 	ours := map[string]v2.Plugin{}
-	for _, p := range own(logp.NewLogger("input"), nil, nil, false) {
+	for _, p := range own(beatName, logp.NewLogger("input"), states{}, nil, ownOptions{}) {
 		ours[p.Name] = p
 	}
 	for i, in := range root.Inputs {

@@ -15,8 +15,11 @@ import (
 	"github.com/elastic/beats/v7/libbeat/cmd/instance"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 
+	"github.com/tallylog/tally/beat/k8smeta"
 	"github.com/tallylog/tally/beat/processing"
+	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/outputs"
+	"github.com/tallylog/tally/outputs/memqueue"
 )
 
 // Name is the beat's own name: its root key, the default of its configuration file and of its index.
@@ -34,6 +37,7 @@ func nameOf(program string) string {
 // Command returns the root command with Filebeat's sub-commands. It may be called once in a process, as libbeat keeps its
 // flags in global variables.
 func Command() *cmd.BeatsRootCmd {
+	tuneMemory()
 	name := nameOf(os.Args[0])
 	settings := fbcmd.FilebeatSettings()
 	settings.Name = name
@@ -42,19 +46,36 @@ func Command() *cmd.BeatsRootCmd {
 	asset.FieldsRegistry[name] = asset.FieldsRegistry["filebeat"]
 
 	running, stopping := make(chan struct{}), make(chan struct{})
+	w := &wiring{
+		running: sync.OnceFunc(func() { close(running) }), stopping: sync.OnceFunc(func() { close(stopping) }),
+		acked: &published{}, board: &status.Board{},
+	}
 	outputs.Register(running, stopping)
+	if err := memqueue.Register(w.acked.add); err != nil {
+		fmt.Fprintf(os.Stderr, "Exiting: %v\n", err)
+		os.Exit(1)
+	}
+	k8smeta.Register(running, stopping) // before the others, which leave a name that is taken
 	processing.Register(monitoring.Default.NewRegistry("processors"))
 	translated := &translation{beat: name, settings: recordSettings()}
 	exit, fatal := ending(translated)
 	translated.fail = fatal
 	settings.ConfigOverrides = append(settings.ConfigOverrides, translated.override(), severalOutputs(name, fatal))
-	create := creator(translated, sync.OnceFunc(func() { close(running) }), sync.OnceFunc(func() { close(stopping) }))
+	settings.Processing = w.processing()
+	create := creator(translated, w)
 
-	root := fbcmd.Filebeat(plugins(nil, false), settings)
+	root := fbcmd.Filebeat(plugins(name, states{}, ownOptions{}), settings)
 	run := func(*cobra.Command, []string) {
 		exit(instance.Run(settings, create))
 	}
 	root.Run, root.RunCmd.Run = withChecks(run), withChecks(run)
+	if name == "journalbeat" {
+		for _, c := range root.ExportCmd.Commands() {
+			if c.Name() == "index-pattern" {
+				c.Run = exportIndexPattern(settings)
+			}
+		}
+	}
 	for _, c := range root.TestCmd.Commands() {
 		if c.Name() == "config" {
 			c.Run = withChecks(func(*cobra.Command, []string) { exit(testConfig(settings, create)) })

@@ -20,14 +20,19 @@ type published struct {
 	timer *time.Timer // runs while a line was logged less than quiet ago
 }
 
-func newPublished(log *logp.Logger, name string) *published { return &published{log: log, name: name} }
+// start begins to log; what was counted before is logged too.
+func (p *published) start(log *logp.Logger, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log, p.name = log, name
+}
 
 // add counts n acknowledged events. The pipeline calls it from several goroutines.
 func (p *published) add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.n += n
-	if p.timer == nil {
+	if p.timer == nil && p.log != nil {
 		p.say()
 		p.timer = time.AfterFunc(quiet, p.again)
 	}

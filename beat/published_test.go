@@ -10,7 +10,8 @@ func TestPublished(t *testing.T) {
 	if err := logp.DevelopmentSetup(logp.ToObserverOutput()); err != nil {
 		t.Fatal(err)
 	}
-	p := newPublished(logp.NewLogger("test"), "name")
+	p := &published{}
+	p.start(logp.NewLogger("test"), "name")
 	for range 1000 {
 		p.add(3)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,36 @@ func appendFields(f []field, i int) []field {
 		field{"kubernetes.node.name", "node-" + strconv.Itoa(pod%10)})
 }
 
+// load is what the server gets, and how it is configured for it.
+type load struct {
+	config string
+	fields func(f []field, i int) []field // the message first
+	check  string                         // a query that all events answer once the pipeline has done its work; may be empty
+}
+
+var plainLoad = load{fields: appendFields}
+
+// nginxLoad are access logs, taken apart, given the time of the request, and freed of addresses of people.
+var nginxLoad = load{
+	config: `pipelines:
+- name: access
+  processors:
+  - grok: {patterns: ["^%{HTTPD_COMBINEDLOG}"]}
+  - timestamp: {field: timestamp, layouts: ["02/Jan/2006:15:04:05 -0700"]}
+  - drop_fields: {fields: [timestamp]}
+  - redact: {fields: [message, url.original], presets: [email, ipv4]}
+`,
+	fields: func(f []field, i int) []field {
+		f = appendFields(f, i)
+		h := hash(uint64(i))
+		f[0].value = fmt.Sprintf(`10.%d.%d.%d - user%d [%s] 'GET /api/v2/orders/%d?contact=user%d@example.com HTTP/1.1' %d %d 'https://shop.example.com/orders' 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36'`,
+			h>>8&255, h>>16&255, h>>24&255, h%1000, time.Now().UTC().Format("02/Jan/2006:15:04:05 -0700"), h%500_000, h%1000, 200+(h>>32)%5*50, h%90_000)
+		f[0].value = strings.ReplaceAll(f[0].value, "'", `\"`)
+		return f
+	},
+	check: `http.response.status_code:>=200 "contact=[REDACTED]" NOT tags:*`,
+}
+
 // hash makes of a number one that looks random (the finalizer of SplitMix64), so that the events do not compress better than
 // those of real programs.
 func hash(x uint64) uint64 {
@@ -60,7 +91,7 @@ func eventTime(base time.Time, i, n int) time.Time {
 }
 
 // appendJSON appends event i as an agent ships it, with its position: 200 bytes of the file of its container. All values
-// are plain ASCII without quotes.
+// are plain ASCII, their quotes escaped already.
 func appendJSON(b []byte, f []field, at time.Time, i int) []byte {
 	b = append(b, `{"@timestamp":"`...)
 	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")

@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	lumber "github.com/elastic/go-lumber/client/v2"
@@ -17,6 +19,7 @@ import (
 
 const (
 	nameServer = "tally serve, from Lumberjack"
+	nameNginx  = "tally serve, nginx pipeline"
 	nameBare   = "bare logstorage 1.121.0"
 
 	batchEvents = 2048
@@ -43,12 +46,18 @@ func servers(dir string, rows int) ([]measure, error) {
 	}
 	bare.Name = nameBare
 	fmt.Printf("%s: %d events\n", nameServer, rows)
-	m, err := serve(filepath.Join(dir, "server"), rows)
+	m, err := serve(filepath.Join(dir, "server"), rows, plainLoad)
 	if err != nil {
 		return nil, err
 	}
 	m.Name = nameServer
-	return []measure{bare, m}, nil
+	fmt.Printf("%s: %d events\n", nameNginx, rows/2)
+	n, err := serve(filepath.Join(dir, "nginx"), rows/2, nginxLoad)
+	if err != nil {
+		return nil, err
+	}
+	n.Name = nameNginx
+	return []measure{bare, m, n}, nil
 }
 
 // freeAddr is an address of the loopback interface whose port was free a moment ago.
@@ -67,7 +76,7 @@ type server struct {
 	url string
 }
 
-func serve(dir string, rows int) (measure, error) {
+func serve(dir string, rows int, l load) (measure, error) {
 	fail := func(err error) (measure, error) { return measure{}, err }
 	web, err := freeAddr()
 	if err != nil {
@@ -81,7 +90,11 @@ func serve(dir string, rows int) (measure, error) {
 		return fail(fmt.Errorf("cannot make the server's folder: %w", err))
 	}
 	data := filepath.Join(dir, "data")
-	p, err := start(filepath.Join(dir, "log"), []string{"TALLY_ADMIN_PASSWORD=" + password}, "build/tally", "serve",
+	config := filepath.Join(dir, "tally.yml")
+	if err := os.WriteFile(config, []byte(l.config), 0o600); err != nil {
+		return fail(fmt.Errorf("cannot write the server's configuration: %w", err))
+	}
+	p, err := start(filepath.Join(dir, "log"), []string{"TALLY_ADMIN_PASSWORD=" + password}, "build/tally", "serve", "-c", config,
 		"--data", data, "--http", web, "--lumberjack", lumberjack)
 	if err != nil {
 		return fail(err)
@@ -96,14 +109,14 @@ func serve(dir string, rows int) (measure, error) {
 		return fail(err)
 	}
 	began := time.Now()
-	raw, err := send(lumberjack, rows)
+	raw, text, err := send(lumberjack, rows, l)
 	if err != nil {
 		return fail(s.failed(err.Error()))
 	}
 	if err := s.until("visible", patience, func() bool { n, err := s.count(); return err == nil && n >= rows }); err != nil {
 		return fail(err)
 	}
-	m := measure{Events: rows, Seconds: time.Since(began).Seconds()}
+	m := measure{Events: rows, Seconds: time.Since(began).Seconds(), TextBytes: text}
 	if n, err := s.count(); err != nil || n != rows {
 		return fail(s.failed(fmt.Sprintf("%d events are stored, %d were sent (%v)", n, rows, err)))
 	}
@@ -123,16 +136,24 @@ func serve(dir string, rows int) (measure, error) {
 		return fail(err)
 	}
 	m.DiskPerRaw, m.BufferPerRaw = float64(disk-buffer)/float64(raw), float64(buffer)/float64(raw)
+	if l.check != "" {
+		body, err := s.get("/api/v1/count?" + url.Values{"query": {l.check}}.Encode())
+		if err != nil || !strings.Contains(string(body), fmt.Sprintf(`"count":%d`, rows)) {
+			return fail(s.failed(fmt.Sprintf("%s of the %d events have what the pipeline gives them (%v)", body, rows, err)))
+		}
+		return m, nil
+	}
 	m.QueryMillis, err = medians(func(q query) error { _, err := s.get(q.path); return err })
 	return m, err
 }
 
-// send ships the events over one Lumberjack connection and returns, when all are acknowledged, their size in bytes.
-func send(addr string, rows int) (raw int64, err error) {
+// send ships the events over one Lumberjack connection and returns, when all are acknowledged, their size in bytes, and that of
+// their texts alone.
+func send(addr string, rows int, l load) (raw, text int64, err error) {
 	c, err := lumber.AsyncDial(addr, inFlight, lumber.CompressionLevel(3), lumber.Timeout(2*time.Minute),
 		lumber.JSONEncoder(func(v any) ([]byte, error) { return v.([]byte), nil }))
 	if err != nil {
-		return 0, fmt.Errorf("cannot connect to the server: %w", err)
+		return 0, 0, fmt.Errorf("cannot connect to the server: %w", err)
 	}
 	defer c.Close()
 	base := time.Now()
@@ -142,21 +163,22 @@ func send(addr string, rows int) (raw int64, err error) {
 	for from := 0; from < rows; from += batchEvents {
 		batch := make([]any, 0, batchEvents)
 		for i := from; i < min(rows, from+batchEvents); i++ {
-			fs = appendFields(fs[:0], i)
+			fs = l.fields(fs[:0], i)
+			text += int64(len(fs[0].value))
 			line := appendJSON(nil, fs, eventTime(base, i, rows), i)
 			raw += int64(len(line))
 			batch = append(batch, line)
 		}
 		if err := c.Send(func(_ uint32, err error) { acked <- err }, batch); err != nil {
-			return 0, fmt.Errorf("cannot send: %w", err)
+			return 0, 0, fmt.Errorf("cannot send: %w", err)
 		}
 	}
 	for range batches {
 		if err := <-acked; err != nil {
-			return 0, fmt.Errorf("a batch was not acknowledged: %w", err)
+			return 0, 0, fmt.Errorf("a batch was not acknowledged: %w", err)
 		}
 	}
-	return raw, nil
+	return raw, text, nil
 }
 
 func (s *server) get(path string) ([]byte, error) {

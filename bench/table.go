@@ -15,6 +15,7 @@ type measure struct {
 	PeakRSS      int64              `json:"peak_rss_bytes"`
 	DiskPerRaw   float64            `json:"disk_per_raw_byte,omitempty"`
 	BufferPerRaw float64            `json:"buffer_per_raw_byte,omitempty"` // of the server's WAL alone
+	TextBytes    int64              `json:"text_bytes,omitempty"`          // of the messages alone
 	QueryMillis  map[string]float64 `json:"query_ms,omitempty"`
 }
 
@@ -47,5 +48,8 @@ func table(out io.Writer, all []measure) {
 	}
 	fmt.Fprintf(out, "\nserver beside the bare store: %.0f %% of its rows per CPU second; its buffer holds %.1f %% of raw\n",
 		100*server.perCPU()/bare.perCPU(), 100*server.BufferPerRaw)
+	if n := byName[nameNginx]; n.CPUSeconds > 0 {
+		fmt.Fprintf(out, "nginx pipeline, from Lumberjack to durable: %.1f MB of log text a second and core\n", float64(n.TextBytes)/1e6/n.CPUSeconds)
+	}
 	latencies(out, server, bare)
 }

@@ -41,6 +41,8 @@ type Event struct {
 	Position ledger.Position
 	// Identity is the client's own id of the event (@metadata._id), when it has no position.
 	Identity string
+	// Tenant is the name of another tenant that the event is to go to, which only the server's own pipelines may say.
+	Tenant string
 	// Control is set where the client told something of a source in place of a line. The intake of agents makes a note of it;
 	// for all others it means nothing.
 	Control *Control

@@ -30,8 +30,10 @@ type Step struct {
 	Then, Else *Chain
 	Stats      Stats
 
-	p     processor.Processor
-	batch processor.Batch
+	p       processor.Processor
+	batch   processor.Batch
+	group   processor.Group
+	grouped bool // it is a group, or an if with one below
 }
 
 // Stats counts the events that a step has worked on, and what became of them.
@@ -40,8 +42,20 @@ type Stats struct{ Events, Dropped, Failures, Panics atomic.Int64 }
 // maxDepth bounds the nesting of if.
 const maxDepth = 20
 
+// Extra is a processor that is in no list, as it needs something of the program around it.
+type Extra struct {
+	Name string
+	New  func(strictyaml.Node) (processor.Processor, error)
+}
+
 // Compile reads a list of processors. The errors name file, line and key.
-func Compile(n strictyaml.Node) (*Chain, error) { return compile(n, list(), 0) }
+func Compile(n strictyaml.Node, extra ...Extra) (*Chain, error) {
+	known := list()
+	for _, x := range extra {
+		known[x.Name] = x.New
+	}
+	return compile(n, known, 0)
+}
 
 // Names are the names of all processors.
 func Names() []string { return slices.Sorted(maps.Keys(list())) }
@@ -100,6 +114,7 @@ func compileStep(n strictyaml.Node, known map[string]maker, depth int) (*Step, e
 		if s.batch, ok = s.p.(processor.Batch); ok && (depth > 0 || s.When != nil) {
 			return key.Errorf("%s looks at whole batches: it cannot stand under if, and takes no when", name)
 		}
+		s.group, s.grouped = s.p.(processor.Group)
 		return nil
 	})
 	if err == nil && s.Name == "" {
@@ -128,6 +143,7 @@ func compileIf(n strictyaml.Node, known map[string]maker, depth int) (*Step, err
 	if !c.Else.IsZero() {
 		s.Else, err = compile(c.Else, known, depth+1)
 	}
+	s.grouped = s.Then.grouped() || s.Else.grouped()
 	return s, err
 }
 
@@ -141,6 +157,14 @@ func (s *Step) String() string {
 	}
 	return s.p.String()
 }
+
+// grouped tells whether a step of the chain, or below it, is a Group.
+func (c *Chain) grouped() bool {
+	return c != nil && slices.ContainsFunc(c.Steps, func(s *Step) bool { return s.grouped })
+}
+
+// Grouped tells whether the step, or one below it, is a Group.
+func (s *Step) Grouped() bool { return s.grouped }
 
 // Joins tells whether the step looks at whole batches.
 func (s *Step) Joins() bool { return s.batch != nil }

@@ -19,6 +19,8 @@ type Observer struct {
 	// Taken is called with each event that is no longer among those that Run returns, and the one that has taken over its text
 	// and position, or nil.
 	Taken func(gone, into *event.Event)
+	// Made is called with each event that Run returns beside those that it was given, and the one that it was made of.
+	Made func(e, from *event.Event)
 	// Step is called after each step that was applied to e, with its failure; depth is that of the ifs around it. For a step that
 	// looks at whole batches it is called with each event that remains.
 	Step func(s *Step, depth int, e *event.Event, kept bool, err error)
@@ -27,44 +29,28 @@ type Observer struct {
 	Rejected func(e *event.Event, s *Step, err error)
 }
 
-// Run takes events, in the order in which they came, through the chain. It returns those that remain, in the memory of the slice it
-// was given.
+// Run takes events, in the order in which they came, through the chain. It returns those that remain, and those that were made on the
+// way behind what they were made of, in the memory of the slice it was given while that suffices.
 func (c *Chain) Run(events []*event.Event, o Observer) []*event.Event {
 	if o.Taken == nil {
 		o.Taken = func(_, _ *event.Event) {}
 	}
+	if o.Made == nil {
+		o.Made = func(_, _ *event.Event) {}
+	}
 	scratch := pool.Get().(*runner)
 	scratch.o = o
-	defer func() { scratch.o = Observer{}; pool.Put(scratch) }()
-	for from := 0; from < len(c.Steps) || from == 0; {
-		to := from
-		for to < len(c.Steps) && c.Steps[to].batch == nil {
-			to++
-		}
-		part := &Chain{Steps: c.Steps[from:to], OnFailure: c.OnFailure, Reject: c.Reject}
-		kept := events[:0]
-		for _, e := range events {
-			keep, rejected := scratch.one(part, e)
-			switch {
-			case rejected:
-			case keep:
-				kept = append(kept, e)
-			default:
-				o.Taken(e, nil)
-			}
-		}
-		events = kept
-		if to < len(c.Steps) {
-			events = c.Steps[to].whole(events, o)
-		}
-		from = to + 1
+	defer func() { *scratch = runner{before: scratch.before}; pool.Put(scratch) }()
+	scratch.onFailure, scratch.rejects, scratch.stops = c.OnFailure, c.Reject && o.Rejected != nil, c.OnFailure != nil || c.Reject
+	if scratch.rejects && c.grouped() {
+		scratch.remember(events)
 	}
-	return events
+	return scratch.through(c, events, 0)
 }
 
-// Process takes a single event through the chain.
+// Process takes a single event through the chain. What is made beside it is lost.
 func (c *Chain) Process(e *event.Event) (keep bool) {
-	return len(c.Run([]*event.Event{e}, Observer{})) == 1
+	return len(c.Run([]*event.Event{e}, Observer{})) > 0
 }
 
 var pool = sync.Pool{New: func() any { return &runner{} }}
@@ -73,54 +59,73 @@ var pool = sync.Pool{New: func() any { return &runner{} }}
 type runner struct {
 	before []event.Field
 	time   int64
+	tenant string
 	at     *Step
 	err    error // of the step that failed last
 	o      Observer
+
+	onFailure *Chain
+	rejects   bool
+	stops     bool // a failure ends the chain for its event
+	// originals are the events as they came, where a chain that rejects is taken in pieces.
+	originals map[*event.Event]event.Event
+	// over are the events that have been through onFailure: the steps that are left are not for them. Only where a chain has to be
+	// taken in pieces is there anything to remember.
+	over map[*event.Event]bool
 }
 
+// fate is what became of an event in some steps.
+type fate uint8
+
+const (
+	kept     fate = iota
+	dropped       // by a step
+	rejected      // handed to Observer.Rejected
+	finished      // it has failed and been through onFailure: what is left of the chain is not for it
+)
+
 // one takes an event through the steps. After a panic it is as it was before the first of them, and tagged.
-func (r *runner) one(c *Chain, e *event.Event) (keep, rejected bool) {
+func (r *runner) one(c *Chain, e *event.Event, depth int) (f fate) {
 	r.before = append(r.before[:0], e.Fields...)
-	r.time, r.err = e.Time, nil
+	r.time, r.tenant, r.err = e.Time, e.Tenant, nil
 	defer func() {
 		if p := recover(); p != nil {
 			r.at.Stats.Panics.Add(1)
 			r.err = fmt.Errorf("panic: %v", p)
 			r.restore(e)
-			keep = true
-			if r.o.Step != nil {
-				r.o.Step(r.at, 0, e, true, r.err)
-			}
-			if rejected = r.reject(c, e); !rejected {
+			r.step(r.at, depth, e, true, r.err)
+			if f = kept; r.rejects {
+				f = r.reject(e)
+			} else {
 				mark(e, PanicTag, fmt.Errorf("%s: %w", r.at.Name, r.err))
 			}
 		}
 	}()
-	keep, failed := r.steps(c, e, 0, c.OnFailure != nil || c.Reject)
-	if failed && keep {
-		switch {
-		case c.Reject && r.o.Rejected != nil:
-			r.restore(e)
-			return false, r.reject(c, e)
-		case c.OnFailure != nil:
-			keep, _ = r.steps(c.OnFailure, e, 0, false)
-		}
+	keep, failed := r.steps(c, e, depth, r.stops)
+	switch {
+	case !keep:
+		return dropped
+	case failed && r.rejects:
+		r.restore(e)
+		return r.reject(e)
+	case failed && r.onFailure != nil:
+		return r.mend(e)
 	}
-	return keep, false
+	return kept
 }
 
 func (r *runner) restore(e *event.Event) {
 	e.Fields = append(make([]event.Field, 0, len(r.before)+2), r.before...)
-	e.Time = r.time
+	e.Time, e.Tenant = r.time, r.tenant
 }
 
-// reject hands an event over where the chain rejects and somebody takes it; else it stays.
-func (r *runner) reject(c *Chain, e *event.Event) bool {
-	if !c.Reject || r.o.Rejected == nil {
-		return false
+// reject hands an event over, as it was before the chain.
+func (r *runner) reject(e *event.Event) fate {
+	if as, ok := r.originals[e]; ok {
+		*e = as
 	}
 	r.o.Rejected(e, r.at, r.err)
-	return true
+	return rejected
 }
 
 // steps goes through a chain; failed tells that a step has failed, which ends it where stop is true.

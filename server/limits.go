@@ -18,7 +18,7 @@ func (s *Server) makeLimits() {
 	}
 	c := s.o.Config.Limits
 	o := limit.Options{
-		Admit: s.admit, Default: rates(c.Default), Tenants: map[string]limit.Rates{}, Name: s.auth.TenantName,
+		Admit: s.routed(), Default: rates(c.Default), Tenants: map[string]limit.Rates{}, Name: s.auth.TenantName,
 		File: filepath.Join(s.o.Dir, "limits.json"), Log: s.o.Log,
 	}
 	there := map[string]bool{}

@@ -69,7 +69,7 @@ func (s *Server) metrics() http.Handler {
 	counter("tally_lumberjack_unparsable_total", "Events that were no JSON object; their text is kept.", l.Unparsable.Load)
 	counter("tally_lumberjack_bad_controls_total", "Control records that were not valid.", l.BadControls.Load)
 	counter("tally_lumberjack_broken_total", "Connections closed without acknowledgement.", l.Broken.Load)
-	r.MustRegister(&usageCollector{s}, s.clean, s.letters)
+	r.MustRegister(&usageCollector{s}, s.clean, s.letters, pluginCollector{s.plugins})
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 

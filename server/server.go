@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tallylog/tally/plugins/host"
 	"github.com/tallylog/tally/server/admit"
 	"github.com/tallylog/tally/server/api"
 	"github.com/tallylog/tally/server/auth"
@@ -26,6 +27,7 @@ import (
 	"github.com/tallylog/tally/server/intake/lumberjack"
 	"github.com/tallylog/tally/server/intake/otlp"
 	"github.com/tallylog/tally/server/intake/push"
+	"github.com/tallylog/tally/server/intake/routed"
 	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/embedded"
@@ -47,6 +49,8 @@ type Options struct {
 	Reload <-chan os.Signal
 	// ReadPipelines reads the pipelines of the configuration again, when they are to be reloaded; nil without a file.
 	ReadPipelines func() (strictyaml.Node, error)
+	// ReadPlugins reads the key plugins again when the pipelines are; nil for those of Config.
+	ReadPlugins func() (strictyaml.Node, error)
 	// Started is called once, when the server is ready, with the addresses it listens on ("" for a listener that is off) and,
 	// at the first start with a random password, that password.
 	Started func(http, lumberjack, password string)
@@ -68,6 +72,7 @@ type Server struct {
 	ljTLS    *certificate
 	api      *api.API
 	clean    *clean.Cleaner
+	plugins  *host.Set
 	reserve  int64
 	stopping chan struct{}
 	ready    atomic.Bool
@@ -87,8 +92,10 @@ func Run(ctx context.Context, o Options) error {
 	if o.Config.HTTP.InClear() {
 		o.Log.Warn("HTTP is open beyond this machine without TLS: passwords and tokens can be read on the way; set http.tls, or put a proxy with TLS before it", "address", o.Config.HTTP.Address)
 	}
+	s.plugins = host.New(host.Options{Log: o.Log, Host: "tally " + o.Version})
+	defer s.plugins.Close()
 	var err error
-	if s.clean, err = clean.New(o.Config.Pipelines, o.ReadPipelines); err != nil {
+	if s.clean, err = clean.New(o.Config.Pipelines, o.ReadPipelines, s.beginPlugins); err != nil {
 		return err
 	}
 	// The ports first: a second server on them should fail at once, and health checks should be answered during a long start.
@@ -215,6 +222,7 @@ func (s *Server) routes() {
 	}
 	s.api.Routes(mux)
 	mux.Handle("GET /api/v1/limits", s.auth.Require(auth.Enter, s.limits))
+	mux.Handle("GET /api/v1/plugins", s.auth.Require(auth.Operate, http.HandlerFunc(s.listPlugins)))
 	s.clean.Routes(mux, func(h http.Handler) http.Handler { return s.auth.Require(auth.Operate, h) })
 	s.deadLetters().Routes(mux)
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
@@ -224,12 +232,17 @@ func (s *Server) routes() {
 	s.handler.Store(mux)
 }
 
+// routed is admission behind what takes events to other tenants.
+func (s *Server) routed() *routed.Router {
+	return &routed.Router{Admitter: s.admit, Tenant: s.auth.TenantNumber}
+}
+
 // deadLetters are the handlers of what was rejected.
 func (s *Server) deadLetters() *deadletter.Handler {
 	return &deadletter.Handler{Store: s.letters, Auth: s.auth, Log: s.o.Log, Way: deadletter.Way{
 		Clean: s.clean.Clean, Fed: s.admit.Fed,
 		Admit: func(ctx context.Context, b *record.Batch) (int, int, error) {
-			res, err := s.admit.Admit(ctx, b) // not through the limits: it was counted when it came
+			res, err := s.routed().Admit(ctx, b) // not through the limits: it was counted when it came
 			return res.Accepted, res.Duplicates, err
 		},
 	}}

@@ -8,12 +8,18 @@ import (
 
 	"github.com/tallylog/tally/beat/dialects/dialect"
 	"github.com/tallylog/tally/beat/dialects/filebeat5"
+	"github.com/tallylog/tally/beat/dialects/journalbeat5"
+	"github.com/tallylog/tally/beat/dialects/journalbeat7"
+	"github.com/tallylog/tally/beat/dialects/libbeat5"
 )
 
 // all are the adapters in the order in which they are asked. Those of one beat's section come before those of what all beats
 // have in common.
 var all = []dialect.Dialect{
+	journalbeat5.Dialect{},
+	journalbeat7.Dialect{},
 	filebeat5.Dialect{},
+	libbeat5.Dialect{},
 }
 
 // Translate makes of a configuration what libbeat reads when the program goes by the name beat. changed is false where c is

@@ -49,6 +49,9 @@ func adapted(name string, count *counters) processors.Constructor {
 			return nil, err
 		}
 		delete(keys, "when") // the caller's
+		if _, ok := keys["tenant"]; ok && name == "route" {
+			return nil, fmt.Errorf("route: only the server's pipelines choose the tenant accessing '%s.tenant'", c.Path())
+		}
 		text, err := yaml.Marshal([]any{map[string]any{name: keys}})
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the configuration of %s: %w", name, err)

@@ -67,6 +67,7 @@ func TestMistakes(t *testing.T) {
 	f("- redact: {fields: [a], presets: [email], colour: red}", "colour", "accessing 'processors.0.redact")
 	f("- include_event: ", "when is missing")
 	f("- include_event: {when: {equals: {a: x}}, fields: [a]}", "unexpected fields option")
+	f("- route: {tenant: other}", "only the server's pipelines", "accessing 'processors.0.route.tenant'")
 	f("- multiline: {pattern: x}", "the input's option multiline")
 	f("- drop_event: {when: {regexp: {a: '('}}}", "missing closing")
 	f("- drop_event: {fields: [a]}", "unexpected fields option")

@@ -2,6 +2,7 @@ package applog
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,7 @@ type discoverer struct {
 	files                      // the open files and the sources
 	said     map[string]string // what has been said about a path, so that it is said once
 	anything bool              // a file was found
+	observed time.Time         // when the status was made
 }
 
 func newDiscoverer(in *Input) (*discoverer, error) {
@@ -282,19 +284,10 @@ func (d *discoverer) changed(n *dir, e notice) {
 
 // sayOnce logs a message about a path unless it is what was said last.
 func (d *discoverer) sayOnce(path, format string, args ...any) {
-	text := path + format + errorText(args)
+	text := fmt.Sprintf(format, args...)
 	if d.said[path] == text {
 		return
 	}
 	d.said[path] = text
-	d.in.log.Warnf(format, args...)
-}
-
-func errorText(args []any) string {
-	for _, a := range args {
-		if err, ok := a.(error); ok {
-			return err.Error()
-		}
-	}
-	return ""
+	d.in.log.Warn(text)
 }

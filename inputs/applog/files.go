@@ -44,6 +44,7 @@ type files struct {
 	pending  map[*handle]struct{} // not yet known what they are
 	waiting  map[string]struct{}  // paths that max_open_files keeps closed
 	open     int
+	lost     int64 // sources that ended with a loss
 	scanning bool // the first scan is under way
 	initial  bool // what is found was there at the start
 

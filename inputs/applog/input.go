@@ -13,6 +13,7 @@ import (
 
 	"github.com/tallylog/tally/inputs/hostid"
 	"github.com/tallylog/tally/inputs/positions"
+	"github.com/tallylog/tally/inputs/status"
 )
 
 // Name is the input's type in a configuration.
@@ -26,6 +27,11 @@ type Options struct {
 	// Controls ships control records (skipped, lost, complete) beside the lines, for an output that gives them to nobody but
 	// Tally.
 	Controls bool
+	// Bundles publishes many lines as one event (outputs/bundle), from inputs without processors of their own. It is for a
+	// pipeline without global processors whose output knows bundles.
+	Bundles bool
+	// Board is told what the running inputs know; nil for nobody.
+	Board *status.Board
 }
 
 // Plugin returns the input type for Filebeat's input loader. All inputs made by it keep their positions in store, which must stay
@@ -44,6 +50,8 @@ func Plugin(log *logp.Logger, store *positions.Store, options Options) input.Plu
 			}
 			in := newInput(parsed, log.Named(Name), store, c, hostid.Get())
 			in.controls = options.Controls
+			in.board = options.Board
+			in.bundles = options.Bundles && !cfg.HasField("processors")
 			return in, nil
 		}),
 	}
@@ -85,7 +93,9 @@ type Input struct {
 	host   string
 	// controls: see Options. The teller is there while the input runs with it.
 	controls bool
+	bundles  bool // see Options
 	teller   *teller
+	board    *status.Board
 
 	mu         sync.Mutex
 	room       *sync.Cond // on mu: inFlight shrank, or the input stops
@@ -94,6 +104,7 @@ type Input struct {
 	workers    []*worker
 	crowded    bool          // files wait until others can be closed
 	handedBack []*source     // whose file does not hold what was read from it
+	seen       status.Summary
 	inbox      chan struct{} // has room for one: the discoverer should look at the sources
 }
 
@@ -151,7 +162,9 @@ func (in *Input) Run(ctx input.Context, pipeline beat.PipelineConnector) error {
 	for _, w := range in.workers {
 		running.Go(w.run)
 	}
+	remove := in.board.Add(in.status)
 	d.run(ctx.Cancelation.Done())
+	remove()
 	in.stop()
 	for _, w := range in.workers {
 		_ = w.client.Close() // a worker may be blocked in Publish
@@ -252,7 +265,7 @@ func (in *Input) acked(data []interface{}) {
 	defer in.mu.Unlock()
 	var touched []*source
 	for _, d := range data {
-		t, ok := d.(*turn)
+		t, ok := turnOf(d)
 		if !ok || t.acked == len(t.ends) {
 			continue
 		}

@@ -65,6 +65,7 @@ func TestLateDirectories(t *testing.T) {
 
 func TestRestartAfterPartialAck(t *testing.T) {
 	r := newRig(t)
+	r.options.Bundles = false
 	r.sink.set(false, true)
 	r.write("a.log", numbered(0, 1000))
 	r.run(nil, "*.log")
@@ -87,6 +88,7 @@ func TestRestartAfterPartialAck(t *testing.T) {
 
 func TestDroppedEventsAreSkipped(t *testing.T) {
 	r := newRig(t)
+	r.options.Bundles = false
 	r.sink.drop = func(m string) bool { return strings.Contains(m, "drop") }
 	r.write("a.log", "one\ndrop\ndrop\ntwo\ndrop\n")
 	r.run(nil, "*.log")

@@ -47,6 +47,7 @@ func (d *discoverer) tick(now time.Time) {
 		d.pursue(s, now)
 	}
 	d.tellIdle(now)
+	d.observe(now)
 	if now.Sub(d.upkeep) >= time.Hour {
 		d.upkeep = now
 		d.forgetOld(now)

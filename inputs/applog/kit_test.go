@@ -14,9 +14,11 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/publisher"
 
 	"github.com/tallylog/tally/inputs/positions"
 	"github.com/tallylog/tally/ledger"
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // testPatience bounds every wait of these tests; only a failing test waits so long.
@@ -81,14 +83,22 @@ func (c *sinkClient) Publish(e beat.Event) {
 		s.mu.Unlock()
 		return
 	}
-	drop := s.drop != nil && s.drop(message(e)) || len(e.Fields) == 0 // as libbeat does
+	drop := len(e.Fields) == 0 // as libbeat does
+	if s.drop != nil {
+		if bundle.Of(&e) != nil {
+			panic("a bundle came to a pipeline with processors")
+		}
+		drop = drop || s.drop(message(e))
+	}
 	s.mu.Unlock()
 	c.acker.AddEvent(e, !drop)
 	if drop {
 		return
 	}
 	s.mu.Lock()
-	s.events = append(s.events, e)
+	for _, one := range bundle.Expand([]publisher.Event{{Content: e}}) {
+		s.events = append(s.events, one.Content)
+	}
 	c.unacked++
 	n := 0
 	if !s.hold {
@@ -188,7 +198,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: t.TempDir(), sink: newSink(), store: store, stop: func() {}}
+	r := &rig{t: t, dir: t.TempDir(), sink: newSink(), store: store, stop: func() {}, options: Options{Bundles: true}}
 	t.Cleanup(func() { r.stop(); store.Close() })
 	return r
 }

@@ -1,8 +1,6 @@
 package applog
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"strings"
 	"time"
 
@@ -10,6 +8,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/common/acker"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // publish ships the lines of a turn. b holds the bytes from t.from on. All texts share one string, and all checksums
@@ -17,11 +17,13 @@ import (
 func (w *worker) publish(t *turn, b []byte, spans []span) {
 	w.now = time.Now()
 	f := &t.source.format
+	if w.in.bundles {
+		w.bundle(t, b, spans)
+		return
+	}
 	sums := make([]byte, 0, 16*len(spans))
 	for _, sp := range spans {
-		var raw [8]byte
-		binary.BigEndian.PutUint64(raw[:], xxhash.Sum64(b[sp.from:sp.to]))
-		sums = hex.AppendEncode(sums, raw[:])
+		sums = bundle.AppendHex(sums, xxhash.Sum64(b[sp.from:sp.to]))
 	}
 	allSums, all := string(sums), ""
 	plain := f.plain(b)
@@ -40,6 +42,97 @@ func (w *worker) publish(t *turn, b []byte, spans []span) {
 	}
 }
 
+// bundle ships the lines of a turn with one event for many of them.
+func (w *worker) bundle(t *turn, b []byte, spans []span) {
+	s := t.source
+	f := &s.format
+	all := ""
+	plain := f.plain(b)
+	if plain {
+		all = string(b)
+	}
+	var lines []bundle.Line
+	w.event = 0
+	for i, sp := range spans {
+		from, to := t.from+int64(sp.from), t.from+int64(sp.to)
+		sum := xxhash.Sum64(b[sp.from:sp.to])
+		if sp.text-sp.from > int(w.in.cfg.MaxBytes) {
+			w.together(t, lines)
+			lines = nil
+			w.ship(t, from, to, b[sp.from:sp.text], bundle.Hex(sum))
+			w.event++
+			continue
+		}
+		if lines == nil {
+			lines = make([]bundle.Line, 0, min(len(spans)-i, bundle.MaxLines))
+		}
+		var text string
+		if plain {
+			text = all[sp.from:sp.text]
+		} else {
+			text = f.decode(b[sp.from:sp.text])
+		}
+		lines = append(lines, bundle.Line{From: from, To: to, Skipped: from - s.shipped, Sum: sum, Message: w.in.joined(text)})
+		s.shipped = to
+		if len(lines) == bundle.MaxLines {
+			w.together(t, lines)
+			lines = nil
+		}
+	}
+	w.together(t, lines)
+}
+
+// ends are the ends of the events that publish makes of spans.
+func (in *Input) ends(s *source, at int64, spans []span) (ends []int64) {
+	n := 0 // lines of the bundle that is open
+	for _, sp := range spans {
+		end := at + int64(sp.to)
+		switch {
+		case !in.bundles, sp.text-sp.from > int(in.cfg.MaxBytes):
+			ends, n = append(ends, end), 0
+		case n == 0 || n == bundle.MaxLines:
+			ends, n = append(ends, end), 1
+		default:
+			ends[len(ends)-1] = end
+			n++
+		}
+	}
+	return ends
+}
+
+// together publishes lines as one event.
+func (w *worker) together(t *turn, lines []bundle.Line) {
+	if len(lines) == 0 {
+		return
+	}
+	s := t.source
+	fields := common.MapStr{"log": common.MapStr{"file": common.MapStr{"path": s.path}}}
+	for k, v := range s.pod {
+		fields[k] = v.(common.MapStr).Clone()
+	}
+	w.client.Publish(beat.Event{
+		Timestamp: w.now, Fields: fields, Private: &bundle.Bundle{Source: s.rec.Source, Lines: lines, Owner: t},
+	})
+	w.event++
+}
+
+// joined is a message of several lines with the ends that JSON's readers expect.
+func (in *Input) joined(message string) string {
+	if in.cfg.Multiline == nil {
+		return message
+	}
+	return strings.ReplaceAll(message, "\r\n", "\n")
+}
+
+// turnOf is the turn that an event is of.
+func turnOf(private any) (*turn, bool) {
+	if b, ok := private.(*bundle.Bundle); ok {
+		private = b.Owner
+	}
+	t, ok := private.(*turn)
+	return t, ok
+}
+
 // ship cuts and decodes the text of a line and sends it.
 func (w *worker) ship(t *turn, from, to int64, text []byte, sum string) {
 	f := &t.source.format
@@ -50,9 +143,7 @@ func (w *worker) ship(t *turn, from, to int64, text []byte, sum string) {
 // send publishes one event. It blocks while the pipeline does.
 func (w *worker) send(t *turn, from, to int64, message string, truncated bool, sum string) {
 	s := t.source
-	if w.in.cfg.Multiline != nil {
-		message = strings.ReplaceAll(message, "\r\n", "\n")
-	}
+	message = w.in.joined(message)
 	log := common.MapStr{"offset": from, "file": common.MapStr{"path": s.path}}
 	if truncated {
 		log["flags"] = []string{"truncated"}
@@ -78,12 +169,6 @@ func (w *worker) send(t *turn, from, to int64, message string, truncated bool, s
 	}
 }
 
-func hexSum(sum uint64) string {
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], sum)
-	return hex.EncodeToString(raw[:])
-}
-
 // acks hears what becomes of a worker's events. libbeat calls AddEvent within Publish, in the worker's goroutine, and tells
 // there whether the processors dropped the event; everything else is left to libbeat's own ACKer, which reports events, dropped
 // ones included, in the order of their publication.
@@ -97,7 +182,7 @@ func newAcks(w *worker) beat.ACKer {
 }
 
 func (a *acks) AddEvent(e beat.Event, published bool) {
-	if t, ok := e.Private.(*turn); ok && !published {
+	if t, ok := turnOf(e.Private); ok && !published {
 		a.w.dropped = true
 		a.w.in.filtered(t, a.w.event)
 	}

@@ -75,6 +75,9 @@ func (d *discoverer) pursue(s *source, now time.Time) {
 // finish ends a source: nothing more will come of it.
 func (d *discoverer) finish(s *source, lost string) {
 	delete(d.orphans, s)
+	if lost != "" {
+		d.lost++
+	}
 	d.in.mu.Lock()
 	defer d.in.mu.Unlock()
 	if s.file != nil && s.handle == nil {

@@ -171,6 +171,7 @@ func TestCopyTruncateWithBacklog(t *testing.T) {
 
 func TestCopyTruncateWhileStopped(t *testing.T) {
 	r := newRig(t)
+	r.options.Bundles = false
 	r.sink.set(false, true)
 	r.write("app.log", numbered(0, 1000))
 	r.run(nil, "*")

@@ -10,6 +10,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"golang.org/x/sys/unix"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // sliceLen is how many bytes of one source a worker reads before it turns to the next.
@@ -119,9 +121,7 @@ func (w *worker) turn(s *source, file *os.File, cuts []int64, flush flushing) (m
 		return false
 	}
 	t := &turn{source: s, from: s.read, fromSum: s.sum, to: s.read + int64(used), toSum: windowSum(buf[:int(k)+used])}
-	for _, sp := range spans {
-		t.ends = append(t.ends, s.read+int64(sp.to))
-	}
+	t.ends = w.in.ends(s, s.read, spans)
 	if !w.in.begin(t) {
 		return false
 	}
@@ -303,7 +303,7 @@ func (w *worker) long(s *source, file *os.File, cuts []int64, flush bool) (more 
 	}
 	if ok {
 		w.now, w.event = time.Now(), 0
-		w.ship(t, s.read, end, text[:sp.text], hexSum(digest.Sum64()))
+		w.ship(t, s.read, end, text[:sp.text], bundle.Hex(digest.Sum64()))
 	}
 	s.read, s.sum, s.scanned = t.to, t.toSum, 0
 	return true

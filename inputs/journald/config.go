@@ -41,6 +41,7 @@ type config struct {
 	SaveRemoteHostname bool              `config:"save_remote_hostname"`
 	JoinPartial        bool              `config:"join_partial"`
 	PartialTimeout     time.Duration     `config:"partial_timeout" validate:"min=0,nonzero"`
+	JournalbeatFields  bool              `config:"journalbeat_fields"`
 	EntryFields        *entryFields      `config:"entry_fields"`
 	CursorFileRaw      *common.Config    `config:"cursor_file"`
 	CursorFile         *cursorFileConfig `config:",ignore"`

@@ -2,6 +2,7 @@ package journald
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ func newConverter(cfg *config) *converter {
 		c.entries = newEntryConverter(*cfg.EntryFields)
 	}
 	for _, conv := range conversions {
+		if old := journalbeatNames[conv.field]; old != "" && cfg.JournalbeatFields {
+			conv.names = append(slices.Clip(conv.names), old)
+		}
 		for _, n := range conv.names {
 			conv.paths = append(conv.paths, strings.Split(n, "."))
 		}

@@ -49,11 +49,14 @@ type pendingEntry struct {
 const maxPendingFile = 1 << 30
 
 // read reads both files; those that do not exist hold nothing. What cannot be understood is an error, and is left as it is: to
-// begin elsewhere would lose entries, or ship them again.
-func (c *cursorFileConfig) read() (s foreignState, err error) {
-	text, err := os.ReadFile(c.Path)
+// begin elsewhere would lose entries, or ship them again. Without seek the cursor is not looked at.
+func (c *cursorFileConfig) read(seek bool) (s foreignState, err error) {
+	var text []byte
+	if seek {
+		text, err = os.ReadFile(c.Path)
+	}
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case !seek, errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return s, fmt.Errorf("cannot read the cursor state file %q: %w", c.Path, err)
 	default:

@@ -25,6 +25,10 @@ type entryFields struct {
 	FacilityNames bool `config:"facility_names"`
 	// Type is the event's field type, where the entry gives it none; absent where it is empty.
 	Type string `config:"type"`
+	// Beat adds beat.name, beat.hostname and beat.version, as libbeat 5 did.
+	Beat bool `config:"beat"`
+
+	agent common.MapStr // what Beat adds
 }
 
 var oddDots = regexp.MustCompile(`\.{2,}|\.$|^\.`)
@@ -129,6 +133,9 @@ func (c *entryConverter) event(e *entry) beat.Event {
 		if _, ok := fields["type"].(string); !ok {
 			fields["type"] = c.Type
 		}
+	}
+	if c.agent != nil {
+		fields["beat"] = c.agent.Clone()
 	}
 	if e.cut {
 		put(fields, []string{"truncated"}, "log", "flags")

@@ -119,6 +119,9 @@ var conversions = []conversion{
 // journalNames finds the field of the journal for a name of the event, so that matches can be written with either.
 var journalNames = func() map[string]string {
 	m := map[string]string{}
+	for field, name := range journalbeatNames {
+		m[name] = field
+	}
 	for _, c := range conversions {
 		for _, n := range c.names {
 			m[n] = c.field
@@ -126,6 +129,24 @@ var journalNames = func() map[string]string {
 	}
 	return m
 }()
+
+// journalbeatNames are the names that Journalbeat 7.10 gave to fields which have others since 7.13 and in Filebeat. It wrote
+// _GID to process.uid as well, by mistake.
+var journalbeatNames = map[string]string{
+	"_BOOT_ID":        "host.boot_id",
+	"_PID":            "process.pid",
+	"_UID":            "process.uid",
+	"_COMM":           "process.name",
+	"_EXE":            "process.executable",
+	"_CMDLINE":        "process.cmd",
+	"_CAP_EFFECTIVE":  "process.capabilites",
+	"_AUDIT_LOGINUID": "process.audit.login_uid",
+	"_AUDIT_SESSION":  "process.audit.session",
+	"SYSLOG_FACILITY": "log.syslog.facility.name",
+	"OBJECT_CMDLINE":  "journald.object.cmd",
+	"OBJECT_COMM":     "journald.object.name",
+	"OBJECT_EXE":      "journald.object.executable",
+}
 
 // customName is the name under journald.custom of a field that has no conversion.
 func customName(field string) string {

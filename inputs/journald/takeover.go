@@ -16,7 +16,7 @@ import (
 
 // checkCursorFile finds out at start what would be found when reading begins.
 func (c *config) checkCursorFile() error {
-	state, err := c.CursorFile.read()
+	state, err := c.CursorFile.read(c.Seek == seekCursor)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Encoder struct {
 	escape bool   // &, < and > as \u00XX
 	fields shape
 	meta   shape
+	frame  frame // of the bundle that was last seen
 	slow   *json.Encoder
 }
 

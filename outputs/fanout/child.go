@@ -11,6 +11,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/publisher"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // retryWrite is how long after a failed write to the spill the next is tried.
@@ -29,8 +31,8 @@ type child struct {
 	name    string
 	log     *logp.Logger
 	clients []outputs.Client
-	marks   bool // the clients change @metadata
-	retries int  // of a batch before its events are dropped that are not guaranteed; below 0: no end
+	kind    string // the type of the output
+	retries int    // of a batch before its events are dropped that are not guaranteed; below 0: no end
 	spill   *spill
 	after   time.Duration // spillAfter
 	wake    chan struct{} // to the spiller
@@ -65,7 +67,7 @@ type item struct {
 var _ publisher.Batch = (*item)(nil)
 
 func newChild(name, kind string, g outputs.Group, log *logp.Logger) *child {
-	c := &child{name: name, log: log, clients: g.Clients, marks: kind == "elasticsearch", retries: g.Retry, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	c := &child{name: name, log: log, clients: g.Clients, kind: kind, retries: g.Retry, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	c.ready.L = &c.mu
 	return c
 }
@@ -102,6 +104,11 @@ func (c *child) hurry() {
 
 // push takes a batch. It does not block.
 func (c *child) push(p *parent, events []publisher.Event) {
+	events = c.understood(events)
+	if len(events) == 0 {
+		p.childDone()
+		return
+	}
 	it := &item{c: c, all: events, events: c.copy(events), retries: c.retries, since: time.Now(), parent: p}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,11 +123,23 @@ func (c *child) push(p *parent, events []publisher.Event) {
 	c.ready.Signal()
 }
 
+// understood is what this child gets of a batch. Bundles go to output.logstash alone; control records to it, which gives them to
+// nobody but Tally, and to output.tally, whose peer cannot be anything else.
+func (c *child) understood(events []publisher.Event) []publisher.Event {
+	switch c.kind {
+	case "logstash":
+		return events
+	case "tally":
+		return bundle.Expand(events)
+	}
+	return bundle.Expand(bundle.WithoutControls(events))
+}
+
 // copy gives the clients a slice of their own. The maps of the events are shared, and only read, but for @metadata, to which
 // libbeat's Elasticsearch output adds a mark.
 func (c *child) copy(events []publisher.Event) []publisher.Event {
 	out := slices.Clone(events)
-	if c.marks {
+	if c.kind == "elasticsearch" {
 		for i := range out {
 			out[i].Content.Meta = maps.Clone(out[i].Content.Meta)
 		}

@@ -21,6 +21,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/paths"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 	"github.com/elastic/beats/v7/libbeat/testing"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // Name is the type of this output.
@@ -204,8 +206,9 @@ func (f *fan) orphans() (out []string) {
 func (f *fan) Publish(_ context.Context, b publisher.Batch) error {
 	// The pipeline uses its slice again once the batch is acknowledged, and the spill may still be reading it then.
 	events := slices.Clone(b.Events())
-	f.observer.NewBatch(len(events))
-	p := &parent{batch: b, observer: f.observer, size: len(events)}
+	size := bundle.Count(events)
+	f.observer.NewBatch(size)
+	p := &parent{batch: b, observer: f.observer, size: size}
 	p.left.Store(int32(len(f.children)))
 	for _, c := range f.children {
 		c.push(p, events)

@@ -14,6 +14,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/publisher"
 
 	"github.com/tallylog/tally/outputs/beatjson"
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // What the encoder writes into @metadata by itself, so that it can be told from what an event brought.
@@ -26,6 +27,7 @@ func newEncoder() *beatjson.Encoder { return beatjson.New(ownBeat, ownVersion, f
 
 // appendBatch appends the payload of a record; see FORMAT.md.
 func appendBatch(dst []byte, e *beatjson.Encoder, events []publisher.Event) []byte {
+	events = bundle.Expand(events)
 	dst = binary.AppendUvarint(dst, uint64(len(events)))
 	var text []byte
 	for i := range events {

@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
-	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/common/transport"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 	"github.com/elastic/beats/v7/libbeat/testing"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // client sends to one host. Connect, Publish and Test are called by one goroutine, Close by any.
@@ -27,6 +29,7 @@ type client struct {
 	packer     *packer
 	slow       *slowStart // nil without slow_start
 	pipelining int
+	bulk       int // lines in one window at most
 	timeout    time.Duration
 	ttl        time.Duration
 
@@ -46,7 +49,10 @@ func newClient(target *transport.Client, dialer transport.Dialer, info beat.Info
 	}
 	cl := &client{
 		target: target, dialer: dialer, log: logp.NewLogger("logstash"), observer: observer, packer: p,
-		pipelining: c.Pipelining, timeout: c.Timeout, ttl: c.TTL,
+		pipelining: c.Pipelining, timeout: c.Timeout, ttl: c.TTL, bulk: math.MaxInt,
+	}
+	if c.BulkMaxSize > 0 {
+		cl.bulk = c.BulkMaxSize
 	}
 	if c.SlowStart {
 		cl.slow = newSlowStart(c.BulkMaxSize)
@@ -116,22 +122,24 @@ func (c *client) Publish(_ context.Context, batch publisher.Batch) error {
 		return err
 	}
 	events := batch.Events()
-	c.observer.NewBatch(len(events))
+	size := bundle.Count(events)
+	c.observer.NewBatch(size)
 	if !s.tally {
-		kept := withoutControls(events)
+		kept := bundle.WithoutControls(events)
 		c.observer.Dropped(len(events) - len(kept))
+		size -= len(events) - len(kept)
 		events = kept
 	}
-	p := &pending{c: c, batch: batch, events: events, open: 1, done: make(chan struct{})}
+	p := &pending{c: c, batch: batch, events: events, size: size, open: 1, done: make(chan struct{})}
 	for rest := events; len(rest) > 0 && err == nil; {
-		size := len(rest)
+		limit := c.bulk
 		if c.slow != nil {
-			size = min(size, c.slow.get())
+			limit = min(limit, c.slow.get())
 		}
 		var n int
 		var wire []byte
-		if n, wire, err = c.packer.window(rest[:size]); err == nil {
-			rest = rest[n:]
+		if n, wire, err = c.packer.window(rest, limit); err == nil {
+			rest = bundle.After(rest, n)
 			err = s.send(wire, n, p)
 		}
 	}
@@ -178,6 +186,7 @@ type pending struct {
 	c      *client
 	batch  publisher.Batch
 	events []publisher.Event
+	size   int           // the lines that they stand for
 	done   chan struct{} // closed when the batch was handed back
 
 	mu    sync.Mutex
@@ -195,46 +204,17 @@ func (p *pending) settle(n int, err error) {
 		p.err = err
 	}
 	p.open--
-	last, rest := p.open == 0, p.events[p.acked:]
+	last, left := p.open == 0, p.size-p.acked
 	p.mu.Unlock()
 	if !last {
 		return
 	}
 	defer close(p.done)
-	if len(rest) == 0 {
+	if left == 0 {
 		p.batch.ACK()
 		return
 	}
-	p.c.observer.Failed(len(rest))
+	p.c.observer.Failed(left)
 	p.c.log.Errorf("Failed to publish events caused by: %v", p.err)
-	p.batch.RetryEvents(rest)
-}
-
-// withoutControls returns the events that are lines, in the same slice where all are.
-func withoutControls(events []publisher.Event) []publisher.Event {
-	for i := range events {
-		if isControl(&events[i]) {
-			kept := append(make([]publisher.Event, 0, len(events)), events[:i]...)
-			for ; i < len(events); i++ {
-				if !isControl(&events[i]) {
-					kept = append(kept, events[i])
-				}
-			}
-			return kept
-		}
-	}
-	return events
-}
-
-// isControl tells control records from lines: @metadata.tally names a control.
-func isControl(e *publisher.Event) bool {
-	var tally map[string]interface{}
-	switch t := e.Content.Meta["tally"].(type) {
-	case common.MapStr:
-		tally = t
-	case map[string]interface{}:
-		tally = t
-	}
-	_, is := tally["control"]
-	return is
+	p.batch.RetryEvents(bundle.After(p.events, p.acked))
 }

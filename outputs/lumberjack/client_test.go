@@ -75,6 +75,7 @@ func TestInterop(t *testing.T) {
 
 // The peer answers one window of five events with these acknowledgements and hangs up.
 func TestAcknowledgements(t *testing.T) {
+	whole := func() []beat.Event { return events(0, 5) }
 	f := func(fate string, acks ...int) {
 		t.Helper()
 		addr := serve(t, func(c net.Conn) {
@@ -89,7 +90,7 @@ func TestAcknowledgements(t *testing.T) {
 			}
 		})
 		c := connected(t, `{hosts: [%q]}`, addr)
-		b := newBatch(events(0, 5)...)
+		b := newBatch(whole()...)
 		if err := c.Publish(context.Background(), b); err != nil {
 			t.Error(err)
 		}
@@ -105,6 +106,44 @@ func TestAcknowledgements(t *testing.T) {
 	f("0,1,2,3,4", 6)
 	f("1,2,3,4", 1, 1<<31)
 	f("ACK", 5, 1) // what comes after is the next connection's trouble
+	whole = func() []beat.Event { return []beat.Event{bundled(0, 2), events(2, 1)[0], bundled(3, 2)} }
+	f("ACK", 0, 3, 5)
+	f("1,2,3,4", 1)
+	f("4", 4, 4)
+	f("0,1,2,3,4", 6)
+}
+
+// Windows hold bulk_max_size lines at most, whatever bundles they come in, and their order stays.
+func TestWindowsOfBundles(t *testing.T) {
+	lines := make(chan string, 100)
+	addr := serve(t, func(c net.Conn) {
+		ack(c, 0)
+		for {
+			n, frames, err := window(c)
+			if err != nil {
+				return
+			}
+			if n > 4 {
+				t.Errorf("a window of %d", n)
+			}
+			for _, part := range strings.Split(string(frames), `"message":"line `)[1:] {
+				text, _, _ := strings.Cut(part, `"`)
+				lines <- text
+			}
+			ack(c, n)
+		}
+	})
+	c := connected(t, `{hosts: [%q], bulk_max_size: 4, compression_level: 0}`, addr)
+	b := newBatch(bundled(0, 7), events(7, 1)[0], bundled(8, 3), bundled(11, 9))
+	if err := c.Publish(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(t, "ACK")
+	for i := range 20 {
+		if got := <-lines; got != fmt.Sprint(i) {
+			t.Fatalf("line %s, want %d", got, i)
+		}
+	}
 }
 
 // With pipelining the second window is on its way before the first is acknowledged, and each gets what belongs to it.

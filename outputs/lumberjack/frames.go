@@ -11,6 +11,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/publisher"
 
 	"github.com/tallylog/tally/outputs/beatjson"
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // maxWindow ends a window early, in bytes of frames before compression: a peer must hold a window until it is whole. chunk is
@@ -49,18 +50,32 @@ func newPacker(c *config, info beat.Info) (*packer, error) {
 // header is a window frame, and that of a compressed frame behind it.
 const windowHeader, zipHeader = 6, 6
 
-// window packs the first events, as many as fit, and returns their number and the bytes to send, valid until the next call.
-func (p *packer) window(events []publisher.Event) (n int, wire []byte, err error) {
+// window packs the first lines of events, at most limit, as many as fit, and returns their number and the bytes to send, valid until
+// the next call.
+func (p *packer) window(events []publisher.Event, limit int) (n int, wire []byte, err error) {
 	p.out = append(p.out[:0], v2.CodeVersion, v2.CodeWindowSize, 0, 0, 0, 0)
 	if p.zip != nil {
 		p.out = append(p.out, v2.CodeVersion, v2.CodeCompressed, 0, 0, 0, 0)
 		p.zip.Reset(&p.out)
 	}
 	p.raw = p.raw[:0]
-	for total := 0; n < len(events) && total < maxWindow; n++ {
+	of := &events[0].Content
+	group, line := bundle.Of(of), 0
+	for total := 0; len(events) > 0 && n < limit && total < maxWindow; n++ {
 		start := len(p.raw)
 		p.raw = append(p.raw, v2.CodeVersion, v2.CodeJSONDataFrame, 0, 0, 0, 0, 0, 0, 0, 0)
-		p.raw = p.json.Append(p.raw, &events[n].Content)
+		if group != nil {
+			p.raw = p.json.AppendLine(p.raw, of, group, line)
+			line++
+		} else {
+			p.raw = p.json.Append(p.raw, of)
+		}
+		if group == nil || line == len(group.Lines) {
+			if events = events[1:]; len(events) > 0 {
+				of = &events[0].Content
+				group, line = bundle.Of(of), 0
+			}
+		}
 		frame := p.raw[start:]
 		binary.BigEndian.PutUint32(frame[2:], uint32(n)+1)
 		binary.BigEndian.PutUint32(frame[6:], uint32(len(frame)-10))

@@ -13,6 +13,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/outputs/outest"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // patience is for what must happen; nothing waits that long when all is well.
@@ -124,6 +126,15 @@ func events(from, n int) []beat.Event {
 	return out
 }
 
+// bundled are the same lines as one event.
+func bundled(from, n int) beat.Event {
+	b := &bundle.Bundle{Source: "file:a"}
+	for i := from; i < from+n; i++ {
+		b.Lines = append(b.Lines, bundle.Line{From: int64(i), To: int64(i) + 1, Message: fmt.Sprint("line ", i)})
+	}
+	return beat.Event{Timestamp: time.Unix(1, 0), Fields: common.MapStr{"log": common.MapStr{}}, Private: b}
+}
+
 func control() beat.Event {
 	return beat.Event{Timestamp: time.Unix(1, 0), Meta: common.MapStr{"tally": common.MapStr{"control": "complete", "source": "s", "from": 0, "to": 7}}}
 }
@@ -145,7 +156,7 @@ func newBatch(in ...beat.Event) *batch {
 			b.fate <- "Cancelled"
 		case outest.BatchRetryEvents:
 			var lines []string
-			for _, e := range s.Events {
+			for _, e := range bundle.Expand(s.Events) {
 				m, _ := e.Content.Fields["message"].(string)
 				lines = append(lines, strings.TrimPrefix(m, "line "))
 			}

@@ -168,7 +168,7 @@ func (s *session) answered(seq int) error {
 			err := s.deadline()
 			s.mu.Unlock()
 			if s.c.slow != nil {
-				s.c.slow.grow(len(w.p.events))
+				s.c.slow.grow(w.p.size)
 			}
 			w.p.settle(w.size, nil)
 			<-s.slots

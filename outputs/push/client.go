@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/outputs"
 	"github.com/elastic/beats/v7/libbeat/publisher"
@@ -95,10 +94,8 @@ func (c *client) Publish(_ context.Context, batch publisher.Batch) error {
 		batch.Cancelled()
 		return errNotConnected
 	}
-	all := batch.Events()
-	c.observer.NewBatch(len(all))
-	events := withoutControls(all)
-	c.observer.Dropped(len(all) - len(events))
+	events := batch.Events()
+	c.observer.NewBatch(len(events))
 	for limit := len(events); len(events) > 0; {
 		n, text, err := c.body.lines(events, limit)
 		var ans *answer
@@ -235,22 +232,4 @@ func retryAfter(text string, now time.Time) time.Duration {
 		return max(0, t.Sub(now))
 	}
 	return 0
-}
-
-// withoutControls returns the events that are lines, in the same slice where all are.
-func withoutControls(events []publisher.Event) []publisher.Event {
-	kept := events
-	for i := range events {
-		tally, _ := events[i].Content.Meta["tally"].(common.MapStr)
-		if _, is := tally["control"]; is {
-			if len(kept) == len(events) {
-				kept = append(make([]publisher.Event, 0, len(events)), events[:i]...)
-			}
-			continue
-		}
-		if len(kept) < len(events) {
-			kept = append(kept, events[i])
-		}
-	}
-	return kept
 }

@@ -196,7 +196,7 @@ func TestPush(t *testing.T) {
 		}
 		deliver(t, c, lines(0, 3))
 		deliver(t, c, append([]beat.Event{{Meta: common.MapStr{"tally": common.MapStr{"control": "complete"}}}}, lines(3, 2)...))
-		if got := strings.Join(s.got, " "); got != "0 1 2 3 4" || n.acked != 5 || n.dropped != 1 {
+		if got := strings.Join(s.got, " "); got != "0 1 2  3 4" || n.acked != 6 || n.dropped != 0 {
 			t.Errorf("%s: got %s, %+v", compression, got, n)
 		}
 		for _, r := range s.asked {

@@ -4,5 +4,6 @@
 //
 // What must hold: only a 200 with the server's answer in it acknowledges; a redirect or the page of a proxy does not. Lines that
 // the server rejects are logged with its reason, counted as dropped and not sent again; everything else is tried again, after
-// Retry-After where the server says so, and without end. Control records go over Lumberjack only: here they are dropped.
+// Retry-After where the server says so, and without end. Control records go with the
+// lines, for no peer but Tally answers so.
 package push

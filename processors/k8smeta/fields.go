@@ -3,22 +3,22 @@ package k8smeta
 // The names of the fields, as Filebeat's add_kubernetes_metadata has them. The two of the workload are ours: the owner's name in one
 // field whatever its kind, for where the kind is not known or does not matter.
 const (
-	FieldNamespace    = "kubernetes.namespace"
-	FieldPod          = "kubernetes.pod.name"
-	FieldUID          = "kubernetes.pod.uid"
-	FieldIP           = "kubernetes.pod.ip"
-	FieldNode         = "kubernetes.node.name"
-	FieldContainer    = "kubernetes.container.name"
-	FieldVolume       = "kubernetes.volume.name"
-	FieldWorkloadKind = "kubernetes.workload.kind"
-	FieldWorkloadName = "kubernetes.workload.name"
-	FieldContainerID  = "container.id"
-	FieldContainerRun = "container.runtime"
-	FieldContainerIm  = "container.image.name"
-	FieldServiceID    = "service.id"
-	FieldTitle        = "applog.title"
-	fieldLabels       = "kubernetes.labels."
-	fieldAnnotations  = "kubernetes.annotations."
+	FieldNamespace        = "kubernetes.namespace"
+	FieldPod              = "kubernetes.pod.name"
+	FieldUID              = "kubernetes.pod.uid"
+	FieldIP               = "kubernetes.pod.ip"
+	FieldNode             = "kubernetes.node.name"
+	FieldContainer        = "kubernetes.container.name"
+	FieldVolume           = "kubernetes.volume.name"
+	FieldWorkloadKind     = "kubernetes.workload.kind"
+	FieldWorkloadName     = "kubernetes.workload.name"
+	FieldContainerID      = "container.id"
+	FieldContainerRuntime = "container.runtime"
+	FieldContainerImage   = "container.image.name"
+	FieldServiceID        = "service.id"
+	FieldTitle            = "applog.title"
+	FieldLabels           = "kubernetes.labels" // a dot comes after it, and the label with its own dots turned to underscores
+	FieldAnnotations      = "kubernetes.annotations"
 )
 
 // Each calls f with each field that the name or the path gives, in a fixed order.

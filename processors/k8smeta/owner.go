@@ -116,6 +116,14 @@ func scheduled(s string) bool {
 	return len(s) == 10 && n >= 1_400_000_000 && n < 1_700_000_000 && n%60 == 0
 }
 
+// OfJob tells the CronJob whose Job has the name; zero where it is no name of that kind.
+func OfJob(job string) Owner {
+	if name, last := lastDash(job); name != "" && scheduled(last) {
+		return Owner{Kind: CronJob, Name: name, Inner: job}
+	}
+	return Owner{}
+}
+
 func ordinal(s string) bool { return digits(s) && len(s) <= 4 && (s == "0" || s[0] != '0') }
 
 // static splits the name of a static pod. Node names have dashes too, so the host's name decides, in full or up to its first dot;

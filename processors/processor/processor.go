@@ -25,6 +25,22 @@ type Batch interface {
 	ProcessBatch(events []*event.Event, taken func(gone, into *event.Event)) []*event.Event
 }
 
+// Group is a Processor for which an event alone is too little to be worth the call, as one in another process; ProcessGroup is called
+// in place of Process. Unlike a Batch it may stand under when and if: it gets those events of a batch that its conditions choose.
+type Group interface {
+	Processor
+	// ProcessGroup gets events of one batch in their order, changes them in place, and returns an outcome for each. Each event belongs to
+	// the caller.
+	ProcessGroup(events []*event.Event) []Outcome
+}
+
+// Outcome is what became of one event of a Group.
+type Outcome struct {
+	Drop bool
+	Err  error          // unless it is dropped the event is as it was
+	More []*event.Event // what else was made of it, to stand right behind it; their identities are their own
+}
+
 // Failure is an error of a processor with the tag that the event gets for it.
 type Failure struct {
 	Tag string

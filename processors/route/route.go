@@ -9,8 +9,12 @@ import (
 	"github.com/tallylog/tally/strictyaml"
 )
 
-// Processor sets the fields of the data stream, as ECS names them: data_stream.type, data_stream.dataset, data_stream.namespace.
-type Processor struct{ parts []part }
+// Processor sets the fields of the data stream, as ECS names them: data_stream.type, data_stream.dataset, data_stream.namespace. In the
+// server it also chooses the tenant.
+type Processor struct {
+	parts  []part
+	tenant []piece
+}
 
 type part struct {
 	name string
@@ -21,6 +25,7 @@ type part struct {
 type piece struct{ text, field, otherwise string }
 
 type config struct {
+	Tenant    string `yaml:"tenant"`
 	Type      string `yaml:"type"`
 	Dataset   string `yaml:"dataset"`
 	Namespace string `yaml:"namespace"`
@@ -45,8 +50,14 @@ func New(n strictyaml.Node) (*Processor, error) {
 		}
 		p.parts = append(p.parts, part{"data_stream." + x.key, text})
 	}
-	if len(p.parts) == 0 {
-		return nil, n.Errorf("type, dataset or namespace is wanted")
+	if c.Tenant != "" {
+		var err error
+		if p.tenant, err = parse(c.Tenant); err != nil {
+			return nil, n.At("tenant").Errorf("%v", err)
+		}
+	}
+	if len(p.parts) == 0 && p.tenant == nil {
+		return nil, n.Errorf("type, dataset, namespace or tenant is wanted")
 	}
 	return p, nil
 }
@@ -79,19 +90,27 @@ const maxPart = 100
 // Process implements processor.Processor.
 func (p *Processor) Process(e *event.Event) (bool, error) {
 	for _, q := range p.parts {
-		var b strings.Builder
-		for _, x := range q.text {
-			if x.field == "" {
-				b.WriteString(x.text)
-			} else if v, ok := e.Get(x.field); ok && v != "" {
-				b.WriteString(v)
-			} else {
-				b.WriteString(x.otherwise)
-			}
-		}
-		e.Put(q.name, clean(b.String()))
+		e.Put(q.name, clean(fill(q.text, e)))
+	}
+	if p.tenant != nil {
+		e.Tenant = fill(p.tenant, e)
 	}
 	return true, nil
+}
+
+// fill puts values in the places of a text.
+func fill(text []piece, e *event.Event) string {
+	var b strings.Builder
+	for _, x := range text {
+		if x.field == "" {
+			b.WriteString(x.text)
+		} else if v, ok := e.Get(x.field); ok && v != "" {
+			b.WriteString(v)
+		} else {
+			b.WriteString(x.otherwise)
+		}
+	}
+	return b.String()
 }
 
 // clean makes a text one that may stand in the name of an index: lower case, nothing of what such names must not have.

@@ -13,6 +13,12 @@ func (s *Store) tenant(name string) (Tenant, bool) {
 	return t, ok
 }
 
+// TenantNumber gives the number of a tenant.
+func (s *Store) TenantNumber(name string) (number uint32, ok bool) {
+	t, ok := s.tenant(name)
+	return t.Number, ok
+}
+
 // Tenants returns all tenants by number, "default" first.
 func (s *Store) Tenants() []Tenant {
 	s.mu.RLock()

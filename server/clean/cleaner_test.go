@@ -17,7 +17,7 @@ import (
 // cleaner has a configuration that the test may change.
 func cleaner(t *testing.T, text *string) *Cleaner {
 	t.Helper()
-	c, err := New(parse(t, *text), func() (strictyaml.Node, error) { return strictyaml.Parse("tally.yml", []byte(*text), noEnvironment) })
+	c, err := New(parse(t, *text), func() (strictyaml.Node, error) { return strictyaml.Parse("tally.yml", []byte(*text), noEnvironment) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestHandlers(t *testing.T) {
 		}
 	}
 	one(c, "GET x")
-	f("GET", "/api/v1/pipelines", "", 200, `"continue":false,"dropped":0,"events":1,"joined":0,"name":"web","rejected":0,"steps":[{"processor":"grok"`)
+	f("GET", "/api/v1/pipelines", "", 200, `"continue":false,"dropped":0,"events":1,"joined":0,"made":0,"name":"web","rejected":0,"steps":[{"processor":"grok"`)
 	f("GET", "/api/v1/pipelines", "", 200, `"failures":1`)
 	f("POST", "/api/v1/pipelines/test", `{"lines":["GET 1"]}`, 200, `"event":{"message":"GET 1","verb":"GET","n":1}`)
 	f("POST", "/api/v1/pipelines/test", `{"lines":["GET 1"]}`, 200, `"processor":"grok","set":{"n":1,"verb":"GET"}`)

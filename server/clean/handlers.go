@@ -68,7 +68,7 @@ func (c *Cleaner) list(http.ResponseWriter, *http.Request) (any, error) {
 	list := make([]map[string]any, len(now.List))
 	for i, q := range now.List {
 		m := map[string]any{"name": q.Name, "continue": q.Continue, "tests": len(q.Tests), "events": q.Stats.Events.Load(),
-			"dropped": q.Stats.Dropped.Load(), "joined": q.Stats.Joined.Load(), "rejected": q.Stats.Rejected.Load(), "steps": steps(q.Chain)}
+			"dropped": q.Stats.Dropped.Load(), "joined": q.Stats.Joined.Load(), "made": q.Stats.Made.Load(), "rejected": q.Stats.Rejected.Load(), "steps": steps(q.Chain)}
 		if q.When != nil {
 			m["when"] = q.When.String()
 		}
@@ -118,7 +118,14 @@ func (c *Cleaner) try(w http.ResponseWriter, r *http.Request) (any, error) {
 	p := c.Pipelines()
 	if q.Config != nil {
 		n, err := strictyaml.Parse("config", []byte(*q.Config), noEnvironment)
-		if err == nil {
+		if s := c.current.Load(); err == nil && s.plugins != nil {
+			// Those that the server's configuration names, and no others: who may try pipelines may not choose what the machine runs.
+			named := s.plugins.Named()
+			defer named.Close()
+			if p, err = CompileFile(n, Plugin(named)); err == nil {
+				err = named.Start()
+			}
+		} else if err == nil {
 			p, err = CompileFile(n)
 		}
 		if err != nil {
@@ -180,6 +187,13 @@ func Results(traces []Trace) []map[string]any {
 		}
 		if t.Event != nil {
 			m["event"] = raw(t.Event)
+		}
+		if len(t.More) > 0 {
+			more := make([]json.RawMessage, len(t.More))
+			for j, e := range t.More {
+				more[j] = raw(e)
+			}
+			m["more"] = more
 		}
 		out[i] = m
 	}

@@ -13,6 +13,7 @@ var (
 	droppedDesc = prometheus.NewDesc("tally_pipeline_dropped_total", "Events that a pipeline has dropped.", []string{"pipeline"}, nil)
 	joinedDesc  = prometheus.NewDesc("tally_pipeline_joined_total", "Events that a pipeline has joined to others.", []string{"pipeline"}, nil)
 	rejectDesc  = prometheus.NewDesc("tally_pipeline_rejected_total", "Events that a pipeline has put into the dead letters.", []string{"pipeline"}, nil)
+	madeDesc    = prometheus.NewDesc("tally_pipeline_made_total", "Events that a pipeline has made beside those that came in.", []string{"pipeline"}, nil)
 	failedDesc  = prometheus.NewDesc("tally_pipeline_failures", "Failures of the processors of a pipeline since it was loaded.", []string{"pipeline"}, nil)
 	panicsDesc  = prometheus.NewDesc("tally_pipeline_panics", "Panics of the processors of a pipeline since it was loaded.", []string{"pipeline"}, nil)
 )
@@ -21,7 +22,7 @@ var _ prometheus.Collector = (*Cleaner)(nil)
 
 // Describe implements prometheus.Collector.
 func (c *Cleaner) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{eventsDesc, droppedDesc, joinedDesc, rejectDesc, failedDesc, panicsDesc} {
+	for _, d := range []*prometheus.Desc{eventsDesc, droppedDesc, joinedDesc, madeDesc, rejectDesc, failedDesc, panicsDesc} {
 		ch <- d
 	}
 }
@@ -36,6 +37,7 @@ func (c *Cleaner) Collect(ch chan<- prometheus.Metric) {
 		counter(droppedDesc, &q.Stats.Dropped)
 		counter(joinedDesc, &q.Stats.Joined)
 		counter(rejectDesc, &q.Stats.Rejected)
+		counter(madeDesc, &q.Stats.Made)
 		failures, panics := troubles(q.Chain)
 		ch <- prometheus.MustNewConstMetric(failedDesc, prometheus.GaugeValue, float64(failures), q.Name)
 		ch <- prometheus.MustNewConstMetric(panicsDesc, prometheus.GaugeValue, float64(panics), q.Name)

@@ -27,7 +27,7 @@ type Pipeline struct {
 }
 
 // Stats counts the events of a pipeline since start. A pipeline that is loaded again under the same name goes on counting.
-type Stats struct{ Events, Dropped, Joined, Rejected atomic.Int64 }
+type Stats struct{ Events, Dropped, Joined, Made, Rejected atomic.Int64 }
 
 // deadLetter is the on_failure of a pipeline whose failures go to the dead letters.
 const deadLetter = "dead_letter"
@@ -43,8 +43,8 @@ type config struct {
 }
 
 // Compile reads what stands under the key pipelines: a list, or the name of a file that has one, seen from the file that names it. The
-// errors name file, line and key. The zero Node gives no pipelines.
-func Compile(n strictyaml.Node) (*Pipelines, error) {
+// errors name file, line and key. The zero Node gives no pipelines. extra are processors beside those of the family.
+func Compile(n strictyaml.Node, extra ...processors.Extra) (*Pipelines, error) {
 	if n.IsText() && !n.IsZero() {
 		file := n.Value()
 		if !filepath.IsAbs(file) {
@@ -54,7 +54,7 @@ func Compile(n strictyaml.Node) (*Pipelines, error) {
 		if err != nil {
 			return nil, n.Place(err)
 		}
-		return CompileFile(root)
+		return CompileFile(root, extra...)
 	}
 	items, err := n.Items()
 	if err != nil {
@@ -63,7 +63,7 @@ func Compile(n strictyaml.Node) (*Pipelines, error) {
 	p := &Pipelines{}
 	seen := map[string]bool{}
 	for i, item := range items {
-		q, err := compile(item)
+		q, err := compile(item, extra)
 		if err != nil {
 			return nil, err
 		}
@@ -80,9 +80,9 @@ func Compile(n strictyaml.Node) (*Pipelines, error) {
 }
 
 // CompileFile compiles the pipelines of a file of their own: a list of them, one under the key pipelines, or a single one.
-func CompileFile(root strictyaml.Node) (*Pipelines, error) {
+func CompileFile(root strictyaml.Node, extra ...processors.Extra) (*Pipelines, error) {
 	if single, _ := root.Take("processors"); !single.IsZero() {
-		q, err := compile(root)
+		q, err := compile(root, extra)
 		if err != nil {
 			return nil, err
 		}
@@ -104,10 +104,10 @@ func CompileFile(root strictyaml.Node) (*Pipelines, error) {
 	if _, err := n.Items(); err != nil {
 		return nil, err // not the name of yet another file
 	}
-	return Compile(n)
+	return Compile(n, extra...)
 }
 
-func compile(n strictyaml.Node) (*Pipeline, error) {
+func compile(n strictyaml.Node, extra []processors.Extra) (*Pipeline, error) {
 	var c config
 	if err := n.Decode(&c); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func compile(n strictyaml.Node) (*Pipeline, error) {
 		if p.Name == "" {
 			p.Name = c.Use
 		}
-	} else if err := p.chains(n, &c); err != nil {
+	} else if err := p.chains(n, &c, extra); err != nil {
 		return nil, err
 	}
 	if !c.When.IsZero() {
@@ -142,12 +142,12 @@ func compile(n strictyaml.Node) (*Pipeline, error) {
 	return p, nil
 }
 
-func (p *Pipeline) chains(n strictyaml.Node, c *config) error {
+func (p *Pipeline) chains(n strictyaml.Node, c *config, extra []processors.Extra) error {
 	if c.Processors.IsZero() {
 		return n.Errorf("processors, or use with one of %s, is wanted", readyList())
 	}
 	var err error
-	if p.Chain, err = processors.Compile(c.Processors); err != nil || c.OnFailure.IsZero() {
+	if p.Chain, err = processors.Compile(c.Processors, extra...); err != nil || c.OnFailure.IsZero() {
 		return err
 	}
 	if c.OnFailure.IsText() {
@@ -157,7 +157,7 @@ func (p *Pipeline) chains(n strictyaml.Node, c *config) error {
 		p.Chain.Reject = true
 		return nil
 	}
-	if p.Chain.OnFailure, err = processors.Compile(c.OnFailure); err != nil {
+	if p.Chain.OnFailure, err = processors.Compile(c.OnFailure, extra...); err != nil {
 		return err
 	}
 	for i, s := range p.Chain.Steps {
@@ -166,7 +166,7 @@ func (p *Pipeline) chains(n strictyaml.Node, c *config) error {
 		}
 	}
 	for _, s := range p.Chain.OnFailure.Steps {
-		if s.Joins() {
+		if s.Joins() || s.Grouped() {
 			return c.OnFailure.Errorf("%s cannot stand here", s.Name)
 		}
 	}

@@ -39,5 +39,5 @@ func Ready(name string) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compile(n)
+	return compile(n, nil)
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tallylog/tally/event"
-	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/processors"
 	"github.com/tallylog/tally/server/record"
 )
@@ -19,6 +18,7 @@ type watcher interface {
 	taken(e, into *event.Event)
 	rejected(e *event.Event)
 	left(e *event.Event)
+	made(e, from *event.Event)
 }
 
 // clean is Clean with a watcher, or nil.
@@ -32,6 +32,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 	}
 	gone := map[*event.Event]bool{}
 	originals := p.originals(b)
+	all := family{b: b}
 	chosen := make([]*event.Event, 0, len(pending))
 	for _, q := range p.List {
 		if len(pending) == 0 {
@@ -58,7 +59,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 			} else {
 				q.Stats.Dropped.Add(1)
 			}
-			account(b, e, into == nil)
+			b.Skip(&e.Position, into == nil)
 			if into != nil { // it is what came no longer
 				delete(originals, into)
 			}
@@ -75,27 +76,72 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 			}
 			b.Rejected = append(b.Rejected, record.Rejected{Event: raw, By: q.Name, Reason: s.Name + ": " + err.Error()})
 		}
+		o.Made = func(e, from *event.Event) {
+			all.add(e, from)
+			if w != nil {
+				w.made(e, from)
+			}
+			q.Stats.Made.Add(1)
+		}
 		left := q.Chain.Run(chosen, o)
 		if q.Continue {
-			pending = merge(b, pending, left, gone)
+			pending = merge(&all, pending, left, gone)
 		}
 	}
-	for i := range b.Events {
-		if e := &b.Events[i]; w != nil && !gone[e] {
-			w.left(e)
-		}
+	if w != nil {
+		all.each(func(e *event.Event) {
+			if !gone[e] {
+				w.left(e)
+			}
+		})
 	}
-	if len(gone) == 0 {
+	if len(gone) == 0 && all.made == nil {
 		return
 	}
 	kept := b.Events[:0]
-	for i := range b.Events {
-		if !gone[&b.Events[i]] {
-			kept = append(kept, b.Events[i])
+	if all.made != nil { // what was made goes in between
+		kept = make([]event.Event, 0, len(b.Events)+len(all.made))
+	}
+	all.each(func(e *event.Event) {
+		if !gone[e] {
+			kept = append(kept, *e)
+		}
+	})
+	if all.made == nil {
+		clear(b.Events[len(kept):])
+	}
+	b.Events = kept
+}
+
+// family is the events of a batch with those that were made of them.
+type family struct {
+	b    *record.Batch
+	made map[*event.Event][]*event.Event
+}
+
+func (f *family) add(e, from *event.Event) {
+	if f.made == nil {
+		f.made = map[*event.Event][]*event.Event{}
+	}
+	f.made[from] = append(f.made[from], e)
+}
+
+// each calls do with each event, in the order of the batch; what was made of an event comes behind it.
+func (f *family) each(do func(*event.Event)) {
+	for i := range f.b.Events {
+		e := &f.b.Events[i]
+		do(e)
+		if f.made != nil {
+			f.below(e, do)
 		}
 	}
-	clear(b.Events[len(kept):])
-	b.Events = kept
+}
+
+func (f *family) below(e *event.Event, do func(*event.Event)) {
+	for _, m := range f.made[e] {
+		do(m)
+		f.below(m, do)
+	}
 }
 
 // originals copies the events of a batch where a pipeline that rejects stands behind one that may have changed them; elsewhere the chain
@@ -134,7 +180,7 @@ func (q *Pipeline) choose(chosen, pending []*event.Event) (in, out []*event.Even
 }
 
 // merge puts events that go on back among those that were not chosen, in the order of the batch.
-func merge(b *record.Batch, pending, left []*event.Event, gone map[*event.Event]bool) []*event.Event {
+func merge(all *family, pending, left []*event.Event, gone map[*event.Event]bool) []*event.Event {
 	want := make(map[*event.Event]bool, len(pending)+len(left))
 	for _, e := range pending {
 		want[e] = true
@@ -143,35 +189,10 @@ func merge(b *record.Batch, pending, left []*event.Event, gone map[*event.Event]
 		want[e] = true
 	}
 	out := make([]*event.Event, 0, len(want))
-	for i := range b.Events {
-		if e := &b.Events[i]; want[e] && !gone[e] {
+	all.each(func(e *event.Event) {
+		if want[e] && !gone[e] {
 			out = append(out, e)
 		}
-	}
+	})
 	return out
-}
-
-// account notes the range of an event that is gone: with the range of its own where no other event has taken that over, and with
-// what was skipped before it. Ranges that touch become one note.
-func account(b *record.Batch, e *event.Event, own bool) {
-	if !e.HasPosition() {
-		return
-	}
-	p := &e.Position
-	add := func(r ledger.Range) {
-		if n := len(b.Notes); n > 0 {
-			last := &b.Notes[n-1]
-			if last.Kind == record.Skipped && last.Source == p.Source && last.Range.To == r.From {
-				last.Range.To = r.To
-				return
-			}
-		}
-		b.Notes = append(b.Notes, record.Note{Kind: record.Skipped, Source: p.Source, Range: r})
-	}
-	if p.Skipped > 0 {
-		add(ledger.Range{From: p.From - p.Skipped, To: p.From})
-	}
-	if own {
-		p.Pieces(add)
-	}
 }

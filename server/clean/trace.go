@@ -12,7 +12,8 @@ import (
 
 // Trace is what became of one event.
 type Trace struct {
-	Event    *event.Event // what came out, nil when it was dropped, rejected or joined to another
+	Event    *event.Event   // what came out, nil when it was dropped, rejected or joined to another
+	More     []*event.Event // what came out beside it
 	Joined   bool
 	Rejected bool // it goes to the dead letters
 	Steps    []Change
@@ -45,12 +46,16 @@ func (p *Pipelines) Explain(b *record.Batch) []Trace {
 
 type tracer struct {
 	index  map[*event.Event]int
+	from   map[*event.Event]int // of what was made on the way, the event that came in
 	before []map[string]event.Field
 	traces []Trace
 }
 
 func (t *tracer) step(q *Pipeline, s *processors.Step, depth int, e *event.Event, kept bool, err error) {
-	i := t.index[e]
+	i, ok := t.index[e]
+	if !ok {
+		return // one that was made on the way; More has it
+	}
 	c := Change{Pipeline: q.Name, Step: s, Depth: depth, Dropped: !kept, Err: err}
 	now := fields(e)
 	for _, name := range slices.Sorted(maps.Keys(now)) {
@@ -67,21 +72,51 @@ func (t *tracer) step(q *Pipeline, s *processors.Step, depth int, e *event.Event
 	t.traces[i].Steps = append(t.traces[i].Steps, c)
 }
 
-func (t *tracer) taken(e, into *event.Event) { t.traces[t.index[e]].Joined = into != nil }
+func (t *tracer) taken(e, into *event.Event) {
+	if i, ok := t.index[e]; ok {
+		t.traces[i].Joined = into != nil
+	}
+}
 
-func (t *tracer) rejected(e *event.Event) { t.traces[t.index[e]].Rejected = true }
+func (t *tracer) rejected(e *event.Event) {
+	if i, ok := t.index[e]; ok {
+		t.traces[i].Rejected = true
+	}
+}
 
 func (t *tracer) left(e *event.Event) {
 	c := *e
 	c.Fields = slices.Clone(e.Fields)
-	t.traces[t.index[e]].Event = &c
+	if i, ok := t.index[e]; ok {
+		t.traces[i].Event = &c
+		return
+	}
+	tr := &t.traces[t.from[e]]
+	tr.More = append(tr.More, &c)
 }
+
+func (t *tracer) made(e, from *event.Event) {
+	i, ok := t.index[from]
+	if !ok {
+		i = t.from[from]
+	}
+	if t.from == nil {
+		t.from = map[*event.Event]int{}
+	}
+	t.from[e] = i
+}
+
+// tenant stands for the tenant that an event is routed to, which is none of its fields.
+const tenant = "(tenant)"
 
 // fields gives the leaves by name, the time among them.
 func fields(e *event.Event) map[string]event.Field {
 	m := make(map[string]event.Field, len(e.Fields)+1)
 	if f, ok := processor.Get(e, event.Timestamp); ok {
 		m[event.Timestamp] = f
+	}
+	if e.Tenant != "" {
+		m[tenant] = event.Field{Name: tenant, Value: e.Tenant}
 	}
 	for _, f := range e.Fields {
 		m[f.Name] = f

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/plugins/host"
+	"github.com/tallylog/tally/processors"
 	"github.com/tallylog/tally/processors/processor"
 	"github.com/tallylog/tally/server/clean"
 	"github.com/tallylog/tally/server/config"
@@ -37,10 +40,11 @@ func cleanTestCommand() *cobra.Command {
 		Example: `  tally clean test tally.yml`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := readPipelines(args[0])
+			p, done, err := readPipelines(c, args[0])
 			if err != nil {
 				return fail(exitUsage, "%v", err)
 			}
+			defer done()
 			ran, failed := p.Test()
 			out := c.OutOrStdout()
 			for _, f := range failed {
@@ -66,10 +70,11 @@ func cleanRunCommand() *cobra.Command {
   tally clean run --json tally.yml < access.log > events.ndjson`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := readPipelines(args[0])
+			p, done, err := readPipelines(c, args[0])
 			if err != nil {
 				return fail(exitUsage, "%v", err)
 			}
+			defer done()
 			out := bufio.NewWriter(c.OutOrStdout())
 			if err := cleanRun(p, bufio.NewReaderSize(stdin(c), 1<<20), out, newPainter(c), asJSON); err != nil {
 				return err
@@ -81,25 +86,44 @@ func cleanRunCommand() *cobra.Command {
 	return c
 }
 
-// readPipelines reads a file in any of its forms.
-func readPipelines(file string) (*clean.Pipelines, error) {
+// readPipelines reads a file in any of its forms, and starts its plugins; done ends them.
+func readPipelines(cmd *cobra.Command, file string) (p *clean.Pipelines, done func(), err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read pipelines: %w", err)
+		return nil, nil, fmt.Errorf("cannot read pipelines: %w", err)
 	}
 	root, err := strictyaml.Parse(file, text, os.LookupEnv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if list, _ := root.Take("pipelines"); list.IsZero() {
-		return clean.CompileFile(root)
+	cfg, whole := config.Config{}, false
+	if list, _ := root.Take("pipelines"); !list.IsZero() {
+		// The other keys, where there are some, are those of a server's configuration.
+		if cfg, err = config.Parse(file, text, os.LookupEnv); err != nil {
+			return nil, nil, err
+		}
+		whole = true
 	}
-	// The other keys, where there are some, are those of a server's configuration.
-	cfg, err := config.Parse(file, text, os.LookupEnv)
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	set := host.New(host.Options{Log: log, Host: "tally " + Version})
+	d, err := set.Draft(cfg.Plugins)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return clean.Compile(cfg.Pipelines)
+	extra := processors.Extra{Name: "plugin", New: d.Processor}
+	if whole {
+		p, err = clean.Compile(cfg.Pipelines, extra)
+	} else {
+		p, err = clean.CompileFile(root, extra)
+	}
+	if err == nil {
+		err = d.Start()
+	}
+	if err != nil {
+		set.Close()
+		return nil, nil, err
+	}
+	return p, set.Close, nil
 }
 
 // runLines bounds the lines that go through together. Fewer go when no more are there yet, so that a pipe from tail -f is followed.
@@ -174,6 +198,11 @@ func printTrace(w io.Writer, paint painter, n int, line string, t clean.Trace) {
 	switch {
 	case t.Joined:
 		fmt.Fprintln(w, "  joined to the line before")
+	case len(t.More) > 0:
+		fmt.Fprintf(w, "  and %d further events were made of it:\n", len(t.More))
+		for _, e := range t.More {
+			fmt.Fprintf(w, "    %s\n", processor.AppendJSON(nil, e))
+		}
 	case t.Event == nil:
 		fmt.Fprintln(w, "  dropped")
 	case len(t.Steps) == 0:

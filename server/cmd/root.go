@@ -84,7 +84,7 @@ Exit codes: 0 done, 1 it failed, 2 wrong usage or configuration, 3 credentials m
 		return fail(exitUsage, "%v; see %s --help", err, c.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), fsckCommand(), cleanCommand(), queryCommand(), tailCommand(), exportCommand(), pushCommand(), sourcesCommand(), explainCommand(),
+	root.AddCommand(serveCommand(), fsckCommand(), cleanCommand(), pluginCommand(), queryCommand(), tailCommand(), exportCommand(), pushCommand(), sourcesCommand(), explainCommand(),
 		tokenCommand(), userCommand(), tenantCommand(), deadLettersCommand())
 	strict(root)
 	return root

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tallylog/tally/plugins/host"
+	"github.com/tallylog/tally/processors"
 	"github.com/tallylog/tally/server"
 	"github.com/tallylog/tally/server/clean"
 	"github.com/tallylog/tally/server/config"
@@ -48,7 +50,7 @@ TALLY_ADMIN_PASSWORD or a random password, which is printed and kept in the file
 			if err := cfg.Check(); err != nil {
 				return fail(exitUsage, "%v", err)
 			}
-			if _, err := clean.Compile(cfg.Pipelines); err != nil {
+			if err := checkPipelines(cfg); err != nil {
 				return fail(exitUsage, "%v", err)
 			}
 			return serve(c, cfg, dir, file)
@@ -77,7 +79,7 @@ func serve(c *cobra.Command, cfg config.Config, dir, file string) error {
 		defer signal.Stop(reload)
 	}
 	err = server.Run(c.Context(), server.Options{
-		Config: cfg, Dir: dir, AdminPassword: os.Getenv("TALLY_ADMIN_PASSWORD"), Log: log, Version: Version, Reload: reload, ReadPipelines: readAgain(file),
+		Config: cfg, Dir: dir, AdminPassword: os.Getenv("TALLY_ADMIN_PASSWORD"), Log: log, Version: Version, Reload: reload, ReadPipelines: readAgain(file), ReadPlugins: pluginsAgain(file),
 		Started: func(http, lumberjack, password string) {
 			scheme := "http"
 			if cfg.HTTP.TLS.Certificate != "" {
@@ -122,6 +124,30 @@ func newLogger(c *cobra.Command, cfg config.Log) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(c.ErrOrStderr(), o))
 	}
 	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), o))
+}
+
+// checkPipelines compiles the pipelines and looks at the files of their plugins, without starting any.
+func checkPipelines(cfg config.Config) error {
+	set := host.New(host.Options{Log: slog.New(slog.DiscardHandler)})
+	d, err := set.Draft(cfg.Plugins)
+	if err != nil {
+		return err
+	}
+	if _, err := clean.Compile(cfg.Pipelines, processors.Extra{Name: "plugin", New: d.Processor}); err != nil {
+		return err
+	}
+	return d.Check()
+}
+
+// pluginsAgain reads the plugins of the configuration file; nil without one.
+func pluginsAgain(file string) func() (strictyaml.Node, error) {
+	if file == "" {
+		return nil
+	}
+	return func() (strictyaml.Node, error) {
+		cfg, err := config.Load(file)
+		return cfg.Plugins, err
+	}
 }
 
 // readAgain reads the pipelines of the configuration file; nil without one.

@@ -19,6 +19,8 @@ type Config struct {
 	Limits     Limits     `yaml:"limits"`
 	// Pipelines clean events between intake and admission; server/clean reads them.
 	Pipelines strictyaml.Node `yaml:"pipelines"`
+	// Plugins are programs that pipelines may use by name; plugins/host reads them.
+	Plugins   strictyaml.Node `yaml:"plugins"`
 	Buffer    Buffer          `yaml:"buffer"`
 	Storage   Storage         `yaml:"storage"`
 	Retention Retention       `yaml:"retention"`

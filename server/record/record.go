@@ -45,6 +45,30 @@ type Batch struct {
 	Rejected []Rejected
 }
 
+// Skip notes the range of an event that leaves the batch: with the range of its own where no other event has taken that over, and
+// with what was skipped before it. Ranges that touch become one note. Without a position there is nothing to note.
+func (b *Batch) Skip(p *ledger.Position, own bool) {
+	if p.Source == "" {
+		return
+	}
+	add := func(r ledger.Range) {
+		if n := len(b.Notes); n > 0 {
+			last := &b.Notes[n-1]
+			if last.Kind == Skipped && last.Source == p.Source && last.Range.To == r.From {
+				last.Range.To = r.To
+				return
+			}
+		}
+		b.Notes = append(b.Notes, Note{Kind: Skipped, Source: p.Source, Range: r})
+	}
+	if p.Skipped > 0 {
+		add(ledger.Range{From: p.From - p.Skipped, To: p.From})
+	}
+	if own {
+		p.Pieces(add)
+	}
+}
+
 // Rejected is an event that cannot be stored as it is.
 type Rejected struct {
 	Event  event.Event // as it came

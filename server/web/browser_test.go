@@ -14,5 +14,5 @@ func TestPageInBrowser(t *testing.T) {
 	defer server.Close()
 	// Tails stay open until their client goes away.
 	defer server.CloseClientConnections()
-	rig.Page(t, server.URL, fakeUser, fakePassword, "TALLY_FAKE=1")
+	rig.Page(t, "page", server.URL, fakeUser, fakePassword, "TALLY_FAKE=1")
 }

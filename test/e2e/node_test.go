@@ -43,6 +43,30 @@ func TestNode(t *testing.T) {
 			t.Errorf("account of %s: %+v, want %s", name, src, want)
 		}
 	}
+	rig.Eventually(t, time.Minute, "the agent has told how it is", func() bool {
+		var ans struct {
+			Agents []struct {
+				ID, Client string
+				Status     struct {
+					Version, Node, Config string
+					Inputs                []struct {
+						Kind string
+						Open int
+					}
+				}
+			}
+		}
+		if err := s.Get("/api/v1/agents", nil, &ans); err != nil || len(ans.Agents) != 1 {
+			return false
+		}
+		st := ans.Agents[0].Status
+		for _, in := range st.Inputs {
+			if in.Kind == "applog" && in.Open == 2 {
+				return st.Version != "" && st.Node != "" && len(st.Config) == 16
+			}
+		}
+		return false
+	})
 	a.Logged("tallybeat is running")
 	a.Logged("successfully published")
 	if code := a.Stop(); code != 0 {
@@ -124,20 +148,12 @@ func number(message string) int {
 // writeJournal writes a journal of n entries with the journal's own program.
 func writeJournal(t *testing.T, file string, n int) {
 	t.Helper()
-	program := ""
-	for _, p := range []string{"/lib/systemd/systemd-journal-remote", "/usr/lib/systemd/systemd-journal-remote"} {
-		if _, err := os.Stat(p); err == nil {
-			program = p
-		}
-	}
-	if program == "" {
-		t.Fatal("systemd-journal-remote is missing: apt-get install systemd-journal-remote")
-	}
 	var b strings.Builder
 	at := time.Now().Add(-time.Hour).UnixMicro()
 	for i := range n {
 		fmt.Fprintf(&b, "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=b4d5f19eb0fa4460a1155cdb19fcdcf9\nMESSAGE=entry %d\nPRIORITY=6\nSYSLOG_IDENTIFIER=test\n\n", at+int64(i)*1000, 1000+i, i)
 	}
+	program := journalRemote(t)
 	c := exec.Command(program, "-o", file, "-")
 	c.Stdin = strings.NewReader(b.String())
 	if out, err := c.CombinedOutput(); err != nil {
@@ -172,4 +188,15 @@ func TestProcessorsOfTheAgent(t *testing.T) {
 		src := s.Sources(file)
 		return len(src) == 1 && fmt.Sprint(src[0].Ranges) == fmt.Sprintf("[[0 %d]]", size(t, file)) && len(src[0].Gaps) == 0
 	})
+}
+
+func journalRemote(t *testing.T) string {
+	t.Helper()
+	for _, p := range []string{"/lib/systemd/systemd-journal-remote", "/usr/lib/systemd/systemd-journal-remote"} {
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	t.Fatal("systemd-journal-remote is missing: apt-get install systemd-journal-remote")
+	return ""
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Page drives Chromium through the main flows of the page at url: see server/web/testdata/page.mjs. The server must be empty.
-// env is added to the script's environment.
-func Page(t *testing.T, url, user, password string, env ...string) {
+// Page drives Chromium through flows of the page at url: name says which, see server/web/testdata/<name>.mjs. The server must be
+// empty. env is added to the script's environment.
+func Page(t *testing.T, name, url, user, password string, env ...string) {
 	t.Helper()
 	chromium := need(t, "chromium", "chromium")
 	node := need(t, "node", "nodejs")
@@ -25,7 +25,7 @@ func Page(t *testing.T, url, user, password string, env ...string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	install(t, ctx, npm, dir)
-	cmd := exec.CommandContext(ctx, node, "page.mjs")
+	cmd := exec.CommandContext(ctx, node, name+".mjs")
 	cmd.Env = append(os.Environ(), "TALLY_URL="+url, "TALLY_USER="+user, "TALLY_PASSWORD="+password,
 		"CHROMIUM="+chromium, "SCREENSHOTS="+screenshots, "PROFILE="+t.TempDir())
 	cmd.Env = append(cmd.Env, env...)

@@ -66,7 +66,7 @@ func Put(c map[string]any, key string, v any) {
 func Append(c map[string]any, key string, elements ...any) int {
 	old, _ := Get(c, key)
 	list := List(old)
-	Put(c, key, append(list[:len(list):len(list)], elements...))
+	Put(c, key, append(append([]any{}, list...), elements...))
 	return len(list)
 }
 

@@ -21,8 +21,8 @@ import (
 // maxRejected bounds the rejected lines named in an answer; all are counted.
 const maxRejected = 10_000
 
-// errControl rejects what tells of a source and is no line.
-var errControl = errors.New("control records are taken over Lumberjack only")
+// errControl rejects what tells of a source and is no line, where the sources are not the client's own.
+var errControl = errors.New("a control record needs Tally-Positions: event")
 
 // Handler takes POST /api/v1/push.
 type Handler intake.Gate
@@ -144,6 +144,13 @@ func (q *request) run(b *intake.Body) error {
 		}
 		e, err := d.Decode(text)
 		if err == nil && e.Control != nil {
+			if q.own {
+				for _, n := range intake.ControlNotes(&e) {
+					q.out.Note(n)
+				}
+				q.n++
+				continue
+			}
 			err = errControl
 		}
 		if err == nil && !intake.InScope(q.p, &e) {

@@ -148,10 +148,10 @@ func TestOwnPositions(t *testing.T) {
 	}
 	body := line(`{"source":"a","from":3,"to":9,"skipped":3,"sum":"5"}`, "shop") + line(`{"source":"b","from":7,"to":8}`, "shop") +
 		line("null", "shop") + line(`{"source":"a","from":9,"to":9}`, "shop") + line(`{"source":"a","from":9,"to":12}`, "other") +
-		line(`{"control":"lost","source":"a","from":12,"to":20,"reason":"removed"}`, "shop") + "bad\n"
+		line(`{"control":"lost","source":"a","from":12,"to":20,"reason":"removed"}`, "") + line(`{"control":"status","source":"node-1","status":{"version":"1"}}`, "") + "bad\n"
 	code, ans := r.post([]byte(body), own...)
 	var a Answer
-	if err := json.Unmarshal([]byte(ans), &a); err != nil || code != 200 || a.Accepted != 3 || a.RejectedCount != 4 {
+	if err := json.Unmarshal([]byte(ans), &a); err != nil || code != 200 || a.Accepted != 3 || a.RejectedCount != 3 {
 		t.Fatal(code, ans, err)
 	}
 	got := ""
@@ -161,8 +161,15 @@ func TestOwnPositions(t *testing.T) {
 	if got != "a 3-9 3 5;b 7-8 0 ; 0-0 0 ;" {
 		t.Errorf("positions %s", got)
 	}
-	if len(r.sink.notes) != 1 || r.sink.notes[0].Source != "a" || r.sink.notes[0].Range.From != 9 || r.sink.notes[0].Range.To != 12 {
-		t.Errorf("notes %+v", r.sink.notes)
+	notes := ""
+	for _, n := range r.sink.notes {
+		notes += fmt.Sprintf("%v %s %d-%d %.8s;", n.Kind, n.Source, n.Range.From, n.Range.To, n.Text)
+	}
+	if want := fmt.Sprintf("%v a 9-12 rejected;%v a 12-20 removed;%v node-1 0-0 {\"versio;", record.Lost, record.Lost, record.Status); notes != want {
+		t.Errorf("notes %s, want %s", notes, want)
+	}
+	if code, ans := r.post([]byte(line(`{"control":"status","source":"node-1","status":{}}`, "shop"))); code != 200 || !strings.Contains(ans, errControl.Error()) {
+		t.Errorf("a control record without the header: %d %s", code, ans)
 	}
 	for _, h := range [][]string{{"Tally-Positions", "yes"}, append([]string{"Tally-Source", "s", "Tally-From", "1"}, own...), append([]string{"Tally-From", "1"}, own...)} {
 		if code, ans := r.post([]byte(`{}`), h...); code != 400 {

@@ -48,16 +48,27 @@ export const stored = (query, n) =>
   });
 
 /** push sends events through the API with Basic credentials. */
-export async function push(events) {
+export async function push(events, headers = {}) {
   const response = await fetch(`${base}/api/v1/push`, {
     method: "POST",
-    headers: { Authorization, "Content-Type": "application/x-ndjson" },
+    headers: { Authorization, "Content-Type": "application/x-ndjson", ...headers },
     body: events.map((e) => JSON.stringify(e)).join("\n") + "\n",
   });
   const text = await response.text();
   check(response.ok, `push: ${response.status} ${text}`);
   const answer = JSON.parse(text);
   equal(answer.accepted, events.length, "accepted events");
+}
+
+/** pushSource sends events of a named source, from the position `from` on. */
+export const pushSource = (name, events, from = 0) => push(events, { "Tally-Source": name, "Tally-From": String(from) });
+
+/** api asks the server as the admin; it returns the answer's JSON. */
+export async function api(method, path, body, wanted = 200) {
+  const response = await fetch(`${base}/api/v1/${path}`, { method, headers: { Authorization, "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) });
+  const text = await response.text();
+  equal(response.status, wanted, `${method} ${path} (${text})`);
+  return text === "" ? null : JSON.parse(text);
 }
 
 /**
@@ -85,7 +96,7 @@ export async function browse(options, f) {
   context.on("page", watch);
   const page = context.pages()[0];
   watch(page);
-  page.setDefaultTimeout(40000);
+  page.setDefaultTimeout(Number(process.env.PAGE_TIMEOUT ?? 40000));
   try {
     await f(page, {
       /** provoke runs a step in which console errors with such a text are right. */
@@ -133,6 +144,13 @@ export async function logIn(page, names = { user: "User", password: "Password", 
   await page.getByLabel(names.user, { exact: true }).fill(user);
   await page.getByLabel(names.password, { exact: true }).fill(password);
   await page.getByRole("button", { name: names.logIn }).click();
+}
+
+/** ask runs a search. */
+export async function ask(page, query) {
+  const search = page.getByRole("searchbox");
+  await search.fill(query);
+  await search.press("Enter");
 }
 
 /** rows finds results by a text in them. */

@@ -139,7 +139,8 @@ export const tailURL = (query) => url("tail", { query: query || "*" });
  * A broken connection throws: fetch cannot read trailers, so the server is asked to break it off when a search fails midway.
  */
 export async function readEvents(path, params, signal, each) {
-  const response = await call(url(path, { ...params, on_error: "abort" }), { signal });
+  // Only a search streams; other answers are whole before they are sent.
+  const response = await call(url(path, path === "query" ? { ...params, on_error: "abort" } : params), { signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let count = 0;

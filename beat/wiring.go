@@ -1,0 +1,56 @@
+package beat
+
+import (
+	"github.com/elastic/beats/v7/libbeat/beat"
+	"github.com/elastic/beats/v7/libbeat/common"
+	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/publisher/processing"
+
+	"github.com/tallylog/tally/inputs/status"
+	"github.com/tallylog/tally/outputs/fanout"
+)
+
+// wiring is what the beater shares with the parts that libbeat makes before it.
+type wiring struct {
+	running, stopping func() // called when the beat begins to run and to stop
+	single            bool   // something looks at every single event before the output gets it; set while libbeat is configured
+	acked             *published
+	board             *status.Board // what the running inputs know
+	config            string        // fingerprint of the configuration
+}
+
+// processing is libbeat's own, and notes on its way what of the configuration bundles could not pass unseen.
+func (w *wiring) processing() processing.SupportFactory {
+	next := processing.MakeDefaultBeatSupport(true)
+	return func(info beat.Info, log *logp.Logger, cfg *common.Config) (processing.Supporter, error) {
+		w.config = fingerprint(cfg)
+		w.single = cfg.HasField("processors") || cfg.HasField("timeseries") || log.IsDebug()
+		if q, err := cfg.Child("queue", -1); err == nil {
+			for _, kind := range q.GetFields() {
+				w.single = w.single || kind != "mem"
+			}
+		}
+		return next(info, log, cfg)
+	}
+}
+
+// ownOptions are what our inputs may do, as the outputs and the processors behind them allow it.
+type ownOptions struct {
+	board    *status.Board
+	controls bool // publish control records
+	bundles  bool // publish many lines as one event
+}
+
+// options looks at the configuration. Control records and bundles are understood by our output.logstash, which gives control
+// records to nobody but Tally, and by our fan-out, which keeps both from its other children. Any other output would take
+// control records for lines. Bundles must also meet no processor, and no queue but ours.
+func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
+	o.board = t.wiring.board
+	if b.Config == nil {
+		return o
+	}
+	kind := b.Config.Output.Name()
+	o.controls = kind == "logstash" || kind == fanout.Name
+	o.bundles = o.controls && !t.wiring.single
+	return o
+}
