@@ -1,0 +1,78 @@
+package kubernetes
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"text/template"
+)
+
+// Journal and Applog are the manifests of the design's two DaemonSets, Server that of the server.
+var (
+	//go:embed journal.yaml
+	Journal []byte
+	//go:embed applog.yaml
+	Applog []byte
+	//go:embed server.yaml
+	Server []byte
+
+	//go:embed agent.yaml.tmpl
+	agentText string
+)
+
+// Agent is what differs in the agent's manifest from cluster to cluster. An empty value is the default's.
+type Agent struct {
+	Namespace string // tally
+	Image     string // tallylog/tallybeat:latest
+	Cluster   string // name of the Kubernetes cluster, in orchestrator.cluster.name: kubernetes
+	// Lumberjack is host and port of the server, tally.tally.svc:5044; not used where there is a Token.
+	Lumberjack string
+	// Token makes the agent push over HTTP to the server at URL (https://host:port), with CA (PEM) to know it by where it is not
+	// of a public authority.
+	Token, URL, CA string
+}
+
+var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// Manifest is the YAML of the agent.
+func (a Agent) Manifest() ([]byte, error) {
+	def := func(v *string, value string) {
+		if *v == "" {
+			*v = value
+		}
+	}
+	def(&a.Namespace, "tally")
+	def(&a.Image, "tallylog/tallybeat:latest")
+	def(&a.Cluster, "kubernetes")
+	def(&a.Lumberjack, "tally.tally.svc:5044")
+	switch {
+	case !label.MatchString(a.Namespace):
+		return nil, fmt.Errorf("cannot make the agent's manifest: %q is no name of a namespace", a.Namespace)
+	case a.Token != "" && a.URL == "":
+		return nil, errors.New("cannot make the agent's manifest: a token without a URL")
+	case a.Token == "" && (a.URL != "" || a.CA != ""):
+		return nil, errors.New("cannot make the agent's manifest: a URL or a CA without a token")
+	}
+	// JSON's strings are YAML's too, whatever is in them. In the agent's own configuration ${ would begin a variable.
+	funcs := template.FuncMap{"json": func(s string) (string, error) {
+		b, err := json.Marshal(s)
+		return string(b), err
+	}}
+	for _, s := range []string{a.Cluster, a.URL, a.Lumberjack} {
+		if regexp.MustCompile(`\$\{|%\{`).MatchString(s) {
+			return nil, fmt.Errorf("cannot make the agent's manifest: %q holds a variable", s)
+		}
+	}
+	t, err := template.New("agent.yaml").Funcs(funcs).Parse(agentText)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the template of the agent's manifest: %w", err)
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, a); err != nil {
+		return nil, fmt.Errorf("cannot make the agent's manifest: %w", err)
+	}
+	return out.Bytes(), nil
+}
