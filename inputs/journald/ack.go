@@ -29,6 +29,8 @@ type position struct {
 	Skipped uint64 `json:"skipped"`
 	// Cursor is that of the last entry read before Next; empty where none was read (reading began at the tail).
 	Cursor string `json:"cursor,omitempty"`
+	// Read is where reading of a source that begins at the tail each time had come to, see unfinished; 0 for all others.
+	Read uint64 `json:"read,omitempty"`
 	// Volatile says that the files are in memory (/run): journald may copy them to another journal, see flush.go.
 	Volatile bool `json:"volatile,omitempty"`
 	// Held are entries before Next which were read but not shipped: pieces of messages whose last piece is to come.
@@ -80,13 +82,14 @@ type account struct {
 	trail     trail
 	readAll   bool // the source has read what there is, up to the number readTo
 	readTo    uint64
+	read      uint64          // position.Read
 	pending   map[uint64]bool // held entries of another program's pending file
 }
 
 func (a *account) set(s state) error {
 	a.stored = s
 	a.trail.add(s)
-	p := position{Source: a.source, Next: s.next, Skipped: s.skipped, Held: s.held, Cut: maps.Clone(a.cuts), Volatile: a.volatile}
+	p := position{Source: a.source, Next: s.next, Skipped: s.skipped, Held: s.held, Cut: maps.Clone(a.cuts), Volatile: a.volatile, Read: a.read}
 	if !s.last.seqID.isZero() {
 		p.Cursor = s.last.String()
 	}

@@ -36,6 +36,7 @@ func defaultCursorFile() cursorFileConfig {
 type foreignState struct {
 	cursor  cursor
 	has     bool // there is a cursor
+	done    bool // it was taken over
 	pending map[id128]map[uint64]pendingEntry
 }
 

@@ -7,121 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
 )
-
-// old is a directory with a journal of 100 lines, and room for the state that Journalbeat 5 leaves.
-type old struct {
-	t                                    testing.TB
-	journal, cursor, pending, store, dir string
-	id                                   id128
-	x                                    *export
-}
-
-func newOld(t testing.TB) *old {
-	t.Helper()
-	dir := t.TempDir()
-	o := &old{
-		t: t, dir: dir, journal: filepath.Join(dir, "system.journal"), cursor: filepath.Join(dir, "cursor-state"),
-		pending: filepath.Join(dir, "pending-queue"), store: filepath.Join(dir, "positions"), x: new(export),
-	}
-	o.x.lines(100).write(t, o.journal)
-	o.id = journalID(t, o.journal)
-	return o
-}
-
-// at is the cursor of the entry with the number, as far as it matters.
-func (o *old) at(seq int) string {
-	return fmt.Sprintf("s=%s;i=%x;b=%s;m=%x;t=%x", o.id, seq, testBoot, 1000*seq, baseTime+1000*(seq-1))
-}
-
-func (o *old) write(file, text string) {
-	o.t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		o.t.Fatal(err)
-	}
-}
-
-// wait leaves entries as Journalbeat 5 writes them that have no acknowledgement yet.
-func (o *old) wait(seqs ...int) {
-	o.t.Helper()
-	var all []string
-	for _, seq := range seqs {
-		all = append(all, fmt.Sprintf(`%q:{"@timestamp":"2023-11-14T22:13:20.000Z","@realtime_timestamp":%d,"beat":{"name":"old"},"journal":{"priority":6},"message":"line %d","type":"journal"}`,
-			o.at(seq), baseTime+1000*(seq-1), seq-1))
-	}
-	o.write(o.pending, "{"+strings.Join(all, ",")+"}\n")
-}
-
-func (o *old) config(more common.MapStr) common.MapStr {
-	cfg := common.MapStr{
-		"paths": []string{o.journal}, "cursor_seek_fallback": "tail",
-		"cursor_file": common.MapStr{"path": o.cursor, "pending": o.pending, "flush_period": "20ms"},
-	}
-	cfg.DeepUpdate(more)
-	return cfg
-}
-
-func (o *old) start(p *pipe, more common.MapStr) *running {
-	o.t.Helper()
-	return start(o.t, o.config(more), setup{store: o.store, pipe: p})
-}
-
-// reached waits until the cursor file is at the entry with the number.
-func (o *old) reached(seq int) {
-	o.t.Helper()
-	waitFor(o.t, func() bool {
-		b, err := os.ReadFile(o.cursor)
-		c, perr := parseCursor(string(b))
-		return err == nil && perr == nil && c.seqID == o.id && c.seq == uint64(seq) && c.realtime == uint64(baseTime+1000*(seq-1))
-	})
-}
-
-func (o *old) text(file string) string {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
-// numbers are the sequence numbers of events. Each must be the line of its number, and every number from the given one up to the
-// last must be shipped, skipped by one of them, or among the exceptions.
-func numbers(t testing.TB, events []beat.Event, from int64, except ...int64) (all []int64) {
-	t.Helper()
-	accounted := map[int64]bool{}
-	last := int64(0)
-	for _, e := range events {
-		p := positionOf(t, e)
-		if want := fmt.Sprintf("line %d", p.From-1); e.Fields["message"] != want || p.To != p.From+1 {
-			t.Errorf("%v at %+v, want %s", e.Fields["message"], p, want)
-		}
-		for n := p.From - p.Skipped; n < p.To; n++ {
-			accounted[n] = true
-		}
-		last = max(last, p.To)
-		all = append(all, p.From)
-	}
-	for _, n := range except {
-		accounted[n] = true
-	}
-	for n := from; n < last; n++ {
-		if !accounted[n] {
-			t.Errorf("number %d is not accounted for", n)
-		}
-	}
-	return all
-}
-
-// want: from is 0 for the first run, else what earlier ones have accounted for.
-func (o *old) want(events []beat.Event, want string, from int64, except ...int64) {
-	o.t.Helper()
-	if got := fmt.Sprint(numbers(o.t, events, from, except...)); got != want {
-		o.t.Errorf("shipped %s, want %s", got, want)
-	}
-}
 
 // TestCursorTakenOver goes on right behind the cursor, keeps the file at what is acknowledged, and needs no other state.
 func TestCursorTakenOver(t *testing.T) {
@@ -375,5 +263,63 @@ func TestCursorBehindPieces(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 	o.reached(107)
+	r.stop(t)
+}
+
+// TestTailShipsWhatWasRead: where reading begins at the tail each time, what was read before, and not acknowledged, is shipped all the
+// same, as from Journalbeat's pending queue; what came while the agent was stopped is not.
+func TestTailShipsWhatWasRead(t *testing.T) {
+	o := newOld(t)
+	p := newPipe()
+	r := o.start(p, common.MapStr{"seek": "tail"})
+	o.reached(100)
+	o.x.lines(10).write(t, o.journal)
+	r.wait(t, 10)
+	p.ack(4)
+	o.reached(104)
+	waitFor(t, func() bool {
+		var at position
+		_, err := r.store.Get("journald::"+o.journal+"::"+o.id.String(), &at)
+		return err == nil && at.Next == 105 && at.Read == 111
+	})
+	r.stop(t)
+	o.x.lines(20).write(t, o.journal)
+	o.wait(100, 106, 115) // of the old program, in between: one is here already, one is not acknowledged in any case
+	p = newPipe()
+	r = o.start(p, common.MapStr{"seek": "tail"})
+	o.want(r.wait(t, 7), "[105 106 107 108 109 110 115]", 105)
+	o.x.lines(1).write(t, o.journal)
+	o.want(r.wait(t, 8), "[105 106 107 108 109 110 115 131]", 105)
+	p.ack(8)
+	o.reached(131)
+	r.stop(t)
+	r = o.start(newPipe(), common.MapStr{"seek": "tail"})
+	o.x.lines(1).write(t, o.journal)
+	if all := r.wait(t, 1); positionOf(t, all[0]).From != 132 {
+		t.Errorf("after all was acknowledged: %+v", positionOf(t, all[0]))
+	}
+	r.stop(t)
+}
+
+// TestStaleCursor: a file that is not written, of a journal that is gone and of a clock that went ahead, is taken over no second time.
+func TestStaleCursor(t *testing.T) {
+	o := newOld(t)
+	o.write(o.cursor, fmt.Sprintf("s=%s;i=5;t=%x", testBoot, baseTime+97_000))
+	not := common.MapStr{"cursor_file": common.MapStr{"write": false}}
+	r := o.start(nil, not)
+	o.want(r.wait(t, 2), "[99 100]", 0)
+	r.stop(t)
+	o.x.lines(3).write(t, o.journal)
+	r = o.start(nil, not)
+	o.want(r.wait(t, 3), "[101 102 103]", 101)
+	var last taken
+	if ok, err := r.store.Get("journald::"+o.journal+"::cursor", &last); !ok || err != nil || !strings.Contains(last.Cursor, "i=5") {
+		t.Errorf("stored as taken over: %+v, %v", last, err)
+	}
+	r.stop(t)
+	o.x.lines(3).write(t, o.journal)
+	o.write(o.cursor, fmt.Sprintf("s=%s;i=6;t=%x", testBoot, baseTime+104_000)) // the old program has gone on
+	r = o.start(nil, not)
+	o.want(r.wait(t, 1), "[106]", 104)
 	r.stop(t)
 }

@@ -88,8 +88,8 @@ func (f *follower) run() error {
 			f.relist()
 			continue
 		}
-		if f.cursors != nil && !f.begun {
-			f.cursors.flush()
+		if f.cursors != nil {
+			f.takenOver()
 		}
 		f.begun = true
 		more := false
@@ -215,16 +215,7 @@ func (s *source) restore(files []*file) error {
 		}
 	}
 	if known && s.cfg.Seek == seekCursor {
-		s.next, s.skipped, s.cut = p.Next, p.Skipped, p.Cut
-		if c, err := parseCursor(p.Cursor); err == nil && c.seqID == s.id {
-			s.last, s.check = c, true
-		}
-		s.held = map[uint64]uint64{}
-		for _, h := range p.Held {
-			s.held[h.Seq] = h.Skipped
-		}
-		s.account.cuts = p.Cut
-		s.account.stored = state{next: s.next, skipped: s.skipped, last: s.last, held: p.Held}
+		s.resumeAt(p)
 		return nil
 	}
 	mode := s.cfg.Seek
@@ -241,6 +232,20 @@ func (s *source) restore(files []*file) error {
 		s.skipped = s.next - p.Next + p.Skipped
 	}
 	return s.account.begin(s.state())
+}
+
+// resumeAt goes on from a stored position.
+func (s *source) resumeAt(p position) {
+	s.next, s.skipped, s.cut = p.Next, p.Skipped, p.Cut
+	if c, err := parseCursor(p.Cursor); err == nil && c.seqID == s.id {
+		s.last, s.check = c, true
+	}
+	s.held = map[uint64]uint64{}
+	for _, h := range p.Held {
+		s.held[h.Seq] = h.Skipped
+	}
+	s.account.cuts = p.Cut
+	s.account.stored = state{next: s.next, skipped: s.skipped, last: s.last, held: p.Held}
 }
 
 // place finds the number that reading begins at.

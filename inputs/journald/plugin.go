@@ -114,7 +114,7 @@ func (m *manager) claim(key string) (release func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.running[key]; ok {
-		return nil, fmt.Errorf("cannot run a second journald input as %q: give each input an id of its own", key)
+		return nil, fmt.Errorf("cannot run a second journald input as %q: give each input an id of its own, and a cursor_file", key)
 	}
 	m.running[key] = struct{}{}
 	return func() {
@@ -163,7 +163,11 @@ func (j *journal) Run(ctx input.Context, pipeline beat.PipelineConnector) error 
 	var foreign foreignState
 	var cursors *cursorFile
 	if c := j.cfg.CursorFile; c != nil {
-		var err error
+		release, err := j.manager.claim("cursor_file " + c.Path)
+		if err != nil {
+			return err
+		}
+		defer release()
 		if foreign, err = c.read(j.cfg.Seek == seekCursor); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type source struct {
 	held    map[uint64]uint64 // pieces to be read again, with their skipped counts
 	damaged bool              // the entry at next cannot be read: what is missing there is lost, whatever the headers say
 	cut     map[uint64]uint64 // see position.Cut
+	pass    passed
 	entry   entry
 }
 
@@ -75,6 +76,7 @@ func (s *source) step() (more bool, err error) {
 	}
 	if s.next != 0 && !s.check && s.ctx.Err() == nil {
 		s.account.passed(s.state())
+		s.noteRead()
 	}
 	return true, nil
 }
@@ -132,7 +134,7 @@ func (s *source) take(e *entry) error {
 	s.damaged = false
 	s.next = e.seq + 1
 	s.last = e.cursor
-	if copied || s.cfg.match != nil && !s.cfg.match.match(e) {
+	if copied || s.passOver(e.seq) || s.cfg.match != nil && !s.cfg.match.match(e) {
 		s.skipped++
 		s.metrics.filtered.Inc()
 		return nil

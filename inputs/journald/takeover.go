@@ -31,6 +31,9 @@ func (c *config) checkCursorFile() error {
 //
 // The files are this program's own where they are not ahead of what is stored: only what is stored is written to them.
 func (s *source) takeOver(p position, known bool, files []*file) (done bool, err error) {
+	if known && s.cfg.Seek == seekTail && p.Read > p.Next {
+		return s.unfinished(p, files)
+	}
 	f := &s.foreign
 	var at uint64 // the number that the cursor says is next here, 0 for none
 	if f.has && s.cfg.Seek == seekCursor {
@@ -43,7 +46,7 @@ func (s *source) takeOver(p position, known bool, files []*file) (done bool, err
 		case f.cursor.seqID == s.id:
 			at = f.cursor.seq + 1
 		default:
-			s.log.Infof("The cursor state file %q is of journal %s; this one is read from the same time on", s.cfg.CursorFile.Path, f.cursor.seqID)
+			s.log.Warnf("The cursor state file %q is of journal %s; this one is read from the same time on", s.cfg.CursorFile.Path, f.cursor.seqID)
 			// libsystemd's order over several journals is that of time.
 			var tail uint64
 			for _, file := range files {
@@ -92,14 +95,77 @@ func (f *follower) toAdopt() map[id128][]*file {
 	return all
 }
 
-// foreignAhead tells whether the cursor of the file is behind the stored position in its journal.
+// taken is stored beside the positions: the cursor of the file when reading began last.
+type taken struct {
+	Cursor string `json:"cursor"`
+}
+
+func (f *follower) takenKey() string { return f.key + "::cursor" }
+
+// foreignAhead tells whether the cursor of the file is behind the stored position in its journal, and is not the same as at the last start.
 func (s *source) foreignAhead() (bool, error) {
+	file := s.foreign.cursor
+	var last taken
 	var p position
-	known, err := s.store.Get(s.key+"::"+s.follower.foreign.cursor.seqID.String(), &p)
-	if err != nil {
+	same, err := s.store.Get(s.takenKey(), &last)
+	if err != nil || same && last.Cursor == file.String() {
 		return false, err
 	}
-	return !known || s.follower.foreign.cursor.seq+1 > p.Next, nil
+	known, err := s.store.Get(s.key+"::"+file.seqID.String(), &p)
+	return err == nil && (!known || file.seq+1 > p.Next), err
+}
+
+// takenOver is called when the places are stored where reading begins; the second time in a run it does nothing. Journals that
+// appear later are none that the other program has read.
+func (f *follower) takenOver() {
+	if f.foreign.done {
+		return
+	}
+	f.foreign.done = true
+	if f.foreign.has {
+		f.foreign.has = false
+		if err := f.store.Set(f.takenKey(), taken{f.foreign.cursor.String()}); err != nil {
+			f.log.Errorf("Cannot store that the cursor state file is taken over: %v", err)
+		}
+	}
+	if !f.begun {
+		f.cursors.flush()
+	}
+}
+
+// passed are numbers, from and up to, not including, to, that a source which begins at its tail passes over.
+type passed struct{ from, to uint64 }
+
+// unfinished makes a source that begins at its tail ship first what an earlier run had read and for which it had no acknowledgement; what
+// came since is passed over; after a crash in the midst of it that is shipped, too. Journalbeat 5 had its pending queue for that.
+func (s *source) unfinished(p position, files []*file) (done bool, err error) {
+	s.resumeAt(p)
+	s.pass.from = p.Read
+	for _, f := range files {
+		s.pass.to = max(s.pass.to, f.tail+1)
+	}
+	return true, nil
+}
+
+func (s *source) passOver(seq uint64) bool {
+	if seq < s.pass.from || seq >= s.pass.to {
+		return false
+	}
+	_, pending := s.foreign.pending[s.id][seq]
+	return !pending
+}
+
+// noteRead stores, for unfinished, how far has been read. It is durable soon after.
+func (s *source) noteRead() {
+	if s.cfg.CursorFile == nil || s.cfg.Seek != seekTail {
+		return
+	}
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	if s.account.read != s.next {
+		s.account.read = s.next
+		s.account.try(s.account.stored)
+	}
 }
 
 // hold notes the pending entries before the place as those still to be shipped, and all others before it as passed over.
