@@ -39,6 +39,10 @@ func (s *Server) metrics() http.Handler {
 		}
 		return 0
 	})
+	if s.keeper != nil {
+		counter("tally_retention_removed_partitions_total", "Days of a class removed because of their age or size.", s.keeper.Count.Load)
+		counter("tally_retention_removed_rows_total", "Their events.", s.keeper.Rows.Load)
+	}
 	gauge("tally_buffer_bytes", "Bytes of the write-ahead log on disk.", s.wal.Bytes)
 	counter("tally_buffer_fsyncs_total", "Times the write-ahead log was synced.", func() int64 { return int64(s.wal.Stats().Fsyncs) })
 	gauge("tally_buffer_lost_records", "Records found corrupt at start.", func() int64 {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,6 +31,7 @@ import (
 	"github.com/tallylog/tally/server/intake/push"
 	"github.com/tallylog/tally/server/intake/routed"
 	"github.com/tallylog/tally/server/record"
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/embedded"
 	"github.com/tallylog/tally/server/tail"
@@ -78,6 +81,8 @@ type Server struct {
 	ready    atomic.Bool
 	feeding  context.CancelFunc
 	fed      chan struct{}
+	keeper   *retention.Keeper // nil where the store removes by itself
+	keeping  sync.WaitGroup
 	// handler serves once the rooms behind it stand; until then only health is answered.
 	handler atomic.Pointer[http.ServeMux]
 }
@@ -150,6 +155,7 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 	feed, s.feeding = context.WithCancel(context.Background())
 	s.fed = make(chan struct{})
 	go func() { defer close(s.fed); s.admit.Run(feed) }()
+	s.keepStorage(feed)
 	s.makeLimits()
 	go s.saveLimits(feed)
 	go s.reloadCertificates(feed)
@@ -183,9 +189,7 @@ func (s *Server) openLog(ctx context.Context) error {
 				return nil, fmt.Errorf("cannot bound the store's memory: %w", err)
 			}
 			o := embedded.Options{After: after, Retention: time.Duration(c.Retention.Age), MaxBytes: int64(c.Retention.Size), MinFreeBytes: s.reserve, Log: s.o.Log}
-			if o.Retention == 0 {
-				o.Retention = forever
-			}
+			o.Rules, o.TenantName = c.Retention.Classes(), s.tenantName
 			if o.MaxBytes == 0 {
 				o.MaxBytes = total / 4 * 3
 			}
@@ -201,8 +205,15 @@ func (s *Server) openLog(ctx context.Context) error {
 // storeMemory is what the store's caches are sized for; the whole server stays under 500 MB with it.
 const storeMemory = 192 << 20
 
-// forever is a retention that no event is older than.
-const forever = 100 * 365 * 24 * time.Hour
+// tenantName is the name of a tenant; its number where nobody has that.
+func (s *Server) tenantName(number uint32) string {
+	for _, t := range s.auth.Tenants() {
+		if t.Number == number {
+			return t.Name
+		}
+	}
+	return strconv.FormatUint(uint64(number), 10)
+}
 
 // routes makes the handlers known.
 func (s *Server) routes() {
@@ -225,6 +236,7 @@ func (s *Server) routes() {
 	mux.Handle("GET /api/v1/plugins", s.auth.Require(auth.Operate, http.HandlerFunc(s.listPlugins)))
 	s.clean.Routes(mux, func(h http.Handler) http.Handler { return s.auth.Require(auth.Operate, h) })
 	s.deadLetters().Routes(mux)
+	s.storageRoutes(mux)
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
 	mux.Handle("/api/", http.HandlerFunc(notFound))
 	mux.Handle("/", elastic.Root(s.auth.Require, web.Handler()))
@@ -274,6 +286,7 @@ func (s *Server) close() error {
 	}
 	s.feeding()
 	<-s.fed
+	s.keeping.Wait()
 	return errors.Join(s.limits.Save(), s.admit.Close(), s.wal.Close(), s.letters.Close(), s.auth.Close())
 }
 

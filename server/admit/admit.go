@@ -38,7 +38,7 @@ type Options struct {
 	Hub       *tail.Hub
 	// Letters takes the events that a pipeline or the store has rejected. nil: they are only gaps in the account.
 	Letters deadletter.Sink
-	// Retention is the age at which the store drops events, 0 for never. Known ranges of older events are refused by range
+	// Retention is the age at which a store that is not storage.Partitioned drops events, 0 for never. Known ranges of older events are refused by range
 	// alone, since their ids can no longer be looked up.
 	Retention time.Duration
 	// LedgerRetention is the age at which the account of a source that gives nothing new is dropped, 0 for never. It must be

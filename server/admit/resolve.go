@@ -8,6 +8,7 @@ import (
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/record"
+	"github.com/tallylog/tally/server/storage"
 )
 
 // noteSkipped keeps the skip that a refused event brought, when the account does not have it.
@@ -87,17 +88,13 @@ func (a *Admission) resolve(ctx context.Context, t *ticket, b *record.Batch, fat
 	if err != nil {
 		return fmt.Errorf("cannot look up %d ids: %w", len(t.ids), err)
 	}
-	horizon := int64(0)
-	if a.o.Retention > 0 {
-		horizon = time.Now().Add(-a.o.Retention).UnixNano()
-	}
 	for i, f := range fates {
 		if f != candidate {
 			continue
 		}
 		e := &b.Events[i]
 		switch {
-		case has[e.ID], e.HasPosition() && e.Time < horizon:
+		case has[e.ID], e.HasPosition() && e.Time < a.horizon(b.Tenant, e):
 			fates[i] = known
 		case e.HasPosition() && e.Position.Part == 0:
 			fates[i] = conflict
@@ -106,4 +103,15 @@ func (a *Admission) resolve(ctx context.Context, t *ticket, b *record.Batch, fat
 		}
 	}
 	return nil
+}
+
+// horizon is the time before which the store has removed events, or is about to, in nanoseconds.
+func (a *Admission) horizon(tenant uint32, e *event.Event) int64 {
+	if p, ok := a.store.(storage.Partitioned); ok {
+		return p.Horizon(tenant, e)
+	}
+	if a.o.Retention > 0 {
+		return time.Now().Add(-a.o.Retention).UnixNano()
+	}
+	return 0
 }

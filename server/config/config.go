@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/strictyaml"
 )
 
@@ -106,9 +107,40 @@ type Storage struct {
 type Retention struct {
 	Age  Duration `yaml:"age"`
 	Size Bytes    `yaml:"size"`
-	// Ledger is how long the account of a source is kept that gives nothing new; longer than Age. 0 means 400 days, or Age and 30
-	// days more where that is longer.
+	// Rules give the events that they choose a retention of their own; the first that matches counts.
+	Rules []RetentionRule `yaml:"rules"`
+	// Ledger is how long the account of a source is kept that gives nothing new; longer than every age. 0 means 400 days, or the
+	// longest age and 30 days more where that is longer.
 	Ledger Duration `yaml:"ledger"`
+}
+
+// RetentionRule is a class of retention. Tenant, Namespace and Stream are patterns in which "*" stands for any run of characters.
+type RetentionRule struct {
+	Name      string   `yaml:"name,required"`
+	Tenant    string   `yaml:"tenant"`
+	Namespace string   `yaml:"namespace"`
+	Stream    string   `yaml:"stream"`
+	Age       Duration `yaml:"age"`
+	Size      Bytes    `yaml:"size"`
+}
+
+// Classes are the rules as package retention has them.
+func (r *Retention) Classes() retention.Rules {
+	var all retention.Rules
+	for _, x := range r.Rules {
+		limit := retention.Limit{Age: time.Duration(x.Age), Size: int64(x.Size)}
+		all = append(all, retention.Rule{Name: x.Name, Tenant: x.Tenant, Namespace: x.Namespace, Stream: x.Stream, Limit: limit})
+	}
+	return all
+}
+
+// longest is the greatest age of all classes.
+func (r *Retention) longest() Duration {
+	age := r.Age
+	for _, x := range r.Rules {
+		age = max(age, x.Age)
+	}
+	return age
 }
 
 const day = Duration(24 * time.Hour)
@@ -116,7 +148,7 @@ const day = Duration(24 * time.Hour)
 // LedgerAge is Ledger with its default.
 func (r *Retention) LedgerAge() time.Duration {
 	if r.Ledger == 0 {
-		return time.Duration(max(400*day, r.Age+30*day))
+		return time.Duration(max(400*day, r.longest()+30*day))
 	}
 	return time.Duration(r.Ledger)
 }
@@ -207,7 +239,10 @@ func (c *Config) check() (string, error) {
 	if c.Storage.Type != "embedded" {
 		return "storage.type", fmt.Errorf("%q is not known; embedded is", c.Storage.Type)
 	}
-	if r := &c.Retention; r.Ledger != 0 && r.Ledger <= r.Age {
+	if i, err := c.Retention.Classes().Check(); err != nil {
+		return fmt.Sprintf("retention.rules[%d]", i), err
+	}
+	if r := &c.Retention; r.Ledger != 0 && r.Ledger <= r.longest() {
 		return "retention.ledger", fmt.Errorf("the account must be kept longer than the lines (retention.age), or lines sent again would be stored again")
 	}
 	if l := c.Log.Level; l != "debug" && l != "info" && l != "warn" && l != "error" {

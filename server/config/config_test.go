@@ -72,6 +72,9 @@ func TestErrors(t *testing.T) {
 	f("limits:\n  tenants:\n    a: {bytes: 1}\n", "tally.yml:3: limits.tenants.a.bytes: unknown key")
 	f("retention:\n  age: soon\n", `tally.yml:2: retention.age: "soon" is no duration`)
 	f("retention:\n  age: 7d\n  ledger: 7d\n", "tally.yml:3: retention.ledger: the account must be kept longer")
+	f("retention:\n  ledger: 8d\n  rules:\n  - {name: a, tenant: x, age: 9d}\n", "tally.yml:2: retention.ledger: the account must be kept longer")
+	f("retention:\n  rules:\n  - {name: a, tenant: x, age: 9d}\n  - {name: a, tenant: y, age: 9d}\n", `tally.yml:2: retention.rules[1]: name: there is a class "a" already`)
+	f("retention:\n  rules:\n  - {name: a, age: 9d}\n", "tally.yml:2: retention.rules[0]: tenant, namespace or stream is wanted")
 	f("retention:\n  size: big\n", `tally.yml:2: retention.size: "big" is no size`)
 	f("log:\n  level: loud\n", `tally.yml:2: log.level: "loud" is none of`)
 	f("log:\n  level: ${NOPE}\n", "tally.yml:2: environment variable NOPE is not set")
@@ -97,7 +100,7 @@ func TestDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Auth.Networks, c.Auth.Certificates, c.Limits.Tenants = nil, nil, nil // empty in the sample
+	c.Auth.Networks, c.Auth.Certificates, c.Limits.Tenants, c.Retention.Rules = nil, nil, nil, nil // empty in the sample
 	if want := Default(); !reflect.DeepEqual(c, want) {
 		t.Errorf("the sample gives\n%+v, the defaults are\n%+v", c, want)
 	}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
@@ -25,8 +26,7 @@ const (
 	tooFuture = "too_far_in_future"
 )
 
-// nearMidnight keeps a row from being refused by logstorage, without a word to us, when its day goes out of retention
-// between our look at the clock and its own.
+// nearMidnight keeps a row from being stored on a day that is removed the next moment.
 const nearMidnight = time.Minute
 
 // Append is storage.Store's.
@@ -50,37 +50,54 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 	if err := s.space.take(ctx, rawSize(b.Events)); err != nil {
 		return err
 	}
-	if s.columns.crowded() {
-		s.flush()
-		s.columns.reset()
+	for _, c := range s.classes {
+		if c.columns.crowded() {
+			s.flush()
+			for _, c := range s.classes {
+				c.columns.reset()
+			}
+			break
+		}
 	}
-	rows := logstorage.GetLogRows(nil, nil, nil, nil, "")
-	defer logstorage.PutLogRows(rows)
-	s.addRows(rows, b)
-	if rows.RowsCount() > 0 {
-		s.ls.MustAddRows(rows)
-		s.appended.Add(1)
+	s.addRows(b)
+	for _, c := range s.classes {
+		c.add(&s.appended)
 	}
 	return nil
 }
 
-// addRows adds the rows of the batch that are within the retention and not stored yet.
-func (s *Store) addRows(rows *logstorage.LogRows, b *storage.Batch) {
+// add hands the rows over that were gathered for the class: all those of a batch in one call.
+func (c *class) add(appended *atomic.Uint64) {
+	if c.rows == nil {
+		return
+	}
+	c.use.RLock()
+	defer c.use.RUnlock()
+	c.ls.MustAddRows(c.rows)
+	appended.Add(1)
+	logstorage.PutLogRows(c.rows)
+	c.rows = nil
+}
+
+// addRows gathers, for each class, the rows of the batch that are within the retention and not stored yet.
+func (s *Store) addRows(b *storage.Batch) {
 	now := time.Now()
-	oldest := now.Add(nearMidnight - s.o.Retention).UnixNano()
 	newest := now.Add(s.o.FutureRetention).UnixNano()
 	tenant := logstorage.TenantID{AccountID: b.Tenant}
 	seq := strconv.FormatUint(b.Seq, 10)
+	limits := s.Limits()
 	old, future := int64(0), int64(0)
 	for i := range b.Events {
 		e := &b.Events[i]
-		if _, stored := s.stored[seqDay{b.Seq, e.Time / nsPerDay}]; stored {
+		c := s.classOf(b.Seq, b.Tenant, e)
+		if _, stored := c.stored[seqDay{b.Seq, e.Time / nsPerDay}]; stored {
 			continue
 		}
+		age := limits[c.name].Age
 		switch {
-		case e.Time < oldest:
+		case age > 0 && e.Time < now.Add(nearMidnight-age).UnixNano():
 			old++
-			b.Rejected = append(b.Rejected, storage.Rejection{Index: i, Reason: tooOld + ": older than the retention"})
+			b.Rejected = append(b.Rejected, storage.Rejection{Index: i, Reason: tooOld + ": older than the retention of class " + c.name})
 			continue
 		case e.Time > newest:
 			future++
@@ -88,11 +105,14 @@ func (s *Store) addRows(rows *logstorage.LogRows, b *storage.Batch) {
 			continue
 		}
 		row, bucket := s.build.build(seq, e)
-		n := s.columns.place(bucket, row)
+		n := c.columns.place(bucket, row)
 		if n < 0 {
 			row, n = s.build.foldAll(), bucket
 		}
-		rows.MustAdd(tenant, e.Time, row, streamFields[n])
+		if c.rows == nil {
+			c.rows = logstorage.GetLogRows(nil, nil, nil, nil, "")
+		}
+		c.rows.MustAdd(tenant, e.Time, row, streamFields[n])
 	}
 	s.drop(tooOld, old)
 	s.drop(tooFuture, future)

@@ -95,7 +95,7 @@ func BenchmarkAppend(b *testing.B) {
 		if err := s.Sync(context.Background()); err != nil {
 			b.Fatal(err)
 		}
-		report(b, cpu()-before, s.ls)
+		report(b, cpu()-before, s.classes[0].ls)
 	})
 	for _, own := range []bool{false, true} {
 		b.Run(fmt.Sprintf("bare/own=%v", own), func(b *testing.B) {

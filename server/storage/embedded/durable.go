@@ -3,8 +3,6 @@ package embedded
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +26,11 @@ func (s *Store) flush() {
 		return
 	}
 	want = s.appended.Load()
-	s.ls.DebugFlush()
+	for _, c := range s.classes {
+		c.use.RLock()
+		c.ls.DebugFlush()
+		c.use.RUnlock()
+	}
 	s.flushed = want
 }
 
@@ -58,9 +60,7 @@ func (s *Store) Sync(ctx context.Context) error {
 	s.flush()
 	indexed := time.Now().Add(2*s.o.FlushInterval + 10*syncPoll)
 	for {
-		var st logstorage.StorageStats
-		s.ls.UpdateStats(&st)
-		if st.InmemoryParts == 0 && time.Now().After(indexed) {
+		if st := s.stats(); st.InmemoryParts == 0 && time.Now().After(indexed) {
 			s.synced = want
 			return nil
 		}
@@ -74,30 +74,37 @@ func (s *Store) Sync(ctx context.Context) error {
 	}
 }
 
-// findStored notes the pairs of batch and day behind the checkpoint that are on disk. It reads the column headers of every
-// block, and the rows of those blocks alone whose sequence numbers reach that far.
-func (s *Store) findStored(ctx context.Context) error {
-	s.stored = map[seqDay]struct{}{}
+// findStored notes, for each class, the pairs of batch and day behind the checkpoint that are on disk, and returns the highest of those
+// batches. It reads the column headers of every block, and the rows of those blocks alone whose sequence numbers reach that far.
+func (s *Store) findStored(ctx context.Context) (highest uint64, err error) {
 	tenants := s.tenants.all()
-	if len(tenants) == 0 {
-		return nil
-	}
 	text := fmt.Sprintf(`%s:>%d | stats by (%s, _time:1d) count() as n`, colSeq, s.o.After, colSeq)
-	return s.run(ctx, tenants, text, func(b *block) error {
-		seqs, days := b.column(colSeq), b.column(colTime)
-		for i := range b.n {
-			seq, err := strconv.ParseUint(seqs[i], 10, 64)
-			if err != nil {
-				return fmt.Errorf("sequence number %q of a stored row: %w", seqs[i], err)
-			}
-			day, ok := event.ParseTime(days[i])
-			if !ok {
-				return fmt.Errorf("day %q of a stored row is no time", days[i])
-			}
-			s.stored[seqDay{seq, day / nsPerDay}] = struct{}{}
+	for _, c := range s.classes {
+		c.stored = map[seqDay]struct{}{}
+		if len(tenants) == 0 {
+			continue
 		}
-		return nil
-	})
+		err := s.runIn(ctx, []*class{c}, tenants, text, func(b *block) error {
+			seqs, days := b.column(colSeq), b.column(colTime)
+			for i := range b.n {
+				seq, err := strconv.ParseUint(seqs[i], 10, 64)
+				if err != nil {
+					return fmt.Errorf("sequence number %q of a stored row: %w", seqs[i], err)
+				}
+				day, ok := event.ParseTime(days[i])
+				if !ok {
+					return fmt.Errorf("day %q of a stored row is no time", days[i])
+				}
+				c.stored[seqDay{seq, day / nsPerDay}] = struct{}{}
+				highest = max(highest, seq)
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return highest, nil
 }
 
 // idsAtOnce is the number of ids in one search: more than some hundreds cost one pass over the ids of the time range
@@ -143,7 +150,7 @@ func (s *Store) hasIn(ctx context.Context, tenant uint32, start, end int64, ids 
 		text.WriteString(strconv.Quote(query.StoreValue(id)))
 	}
 	text.WriteString(") | fields " + colID)
-	return s.run(ctx, tenantIDs(tenant), text.String(), func(b *block) error {
+	return s.runRows(ctx, tenantIDs(tenant), text.String(), func(b *block) error {
 		for _, id := range b.column(colID) {
 			found[strings.Clone(query.FieldValue(id))] = true
 		}
@@ -168,7 +175,7 @@ func (s *Store) Recover(ctx context.Context, seq uint64, f func(tenant uint32, e
 	}
 	text := fmt.Sprintf(`%s:="%d" | fields _time, %s, "%s", "%s", "%s", "%s", "%s"`, colSeq, seq, colID, colSource, colFrom, colTo, colRanges, storage.ClientField)
 	for _, tenant := range s.tenants.all() {
-		err := s.run(ctx, []logstorage.TenantID{tenant}, text, func(b *block) error {
+		err := s.runRows(ctx, []logstorage.TenantID{tenant}, text, func(b *block) error {
 			for i := range b.n {
 				e, err := recovered(b, i)
 				if err != nil {
@@ -221,8 +228,7 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 		return storage.Usage{}, err
 	}
 	s.flush()
-	var st logstorage.StorageStats
-	s.ls.UpdateStats(&st)
+	st := s.stats()
 	u := storage.Usage{
 		Rows:        int64(st.RowsCount()),
 		Bytes:       int64(st.CompressedSmallPartSize + st.CompressedBigPartSize + st.IndexdbSizeBytes),
@@ -236,13 +242,13 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 		u.Dropped[reason] = n
 	}
 	s.dropMu.Unlock()
-	days, err := os.ReadDir(filepath.Join(s.dir, "rows", "partitions")) // sorted by name, which is yyyymmdd
-	if err != nil {
-		return u, fmt.Errorf("cannot list the days of the store: %w", err)
-	}
-	if len(days) > 0 {
-		if t, err := time.Parse("20060102", days[0].Name()); err == nil {
-			u.OldestDay = t.Format(time.DateOnly)
+	for _, c := range s.classes {
+		days, err := c.days()
+		if err != nil {
+			return u, err
+		}
+		if len(days) > 0 && (u.OldestDay == "" || days[0].Day < u.OldestDay) {
+			u.OldestDay = days[0].Day
 		}
 	}
 	return u, nil

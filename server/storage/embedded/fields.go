@@ -29,7 +29,7 @@ func (s *Store) Fields(ctx context.Context, r storage.Search) ([]storage.NameCou
 	}
 	found := []storage.NameCount{{Name: colID, Count: total}, {Name: event.Timestamp, Count: total}, {Name: event.Message, Count: total}}
 	var columns []string
-	err = s.run(ctx, tenantIDs(r.Tenant), selected(&r)+" | field_names", func(b *block) error {
+	err = s.runRows(ctx, tenantIDs(r.Tenant), selected(&r)+" | field_names", func(b *block) error {
 		for _, c := range b.column("name") {
 			if c != colMsg && fieldName(c) != "" {
 				columns = append(columns, strings.Clone(c))
@@ -58,18 +58,22 @@ func (s *Store) countFields(ctx context.Context, r *storage.Search, columns []st
 		funcs[i] = fmt.Sprintf("count(%q) as n%d", c, i)
 	}
 	text := selected(r) + " | stats " + strings.Join(funcs, ", ")
-	err = s.run(ctx, tenantIDs(r.Tenant), text, func(b *block) error {
-		for i, c := range columns {
+	counts := make([]int64, len(columns))
+	err = s.runRows(ctx, tenantIDs(r.Tenant), text, func(b *block) error { // one answer of each class
+		for i := range columns {
 			n, err := strconv.ParseInt(b.column(fmt.Sprintf("n%d", i))[0], 10, 64)
 			if err != nil {
 				return err
 			}
-			if n > 0 {
-				found = append(found, storage.NameCount{Name: fieldName(c), Count: n})
-			}
+			counts[i] += n
 		}
 		return nil
 	})
+	for i, n := range counts {
+		if n > 0 {
+			found = append(found, storage.NameCount{Name: fieldName(columns[i]), Count: n})
+		}
+	}
 	return found, err
 }
 

@@ -104,7 +104,7 @@ func (w *walk) glance(ctx context.Context, want int) (done, more bool, err error
 	defer cancel()
 	w.page.reset(want, w.last, w.any)
 	seen, most := 0, max(tooMany*want, atLeast)
-	err = w.s.run(short, tenantIDs(w.tenant), timeFilter(w.start, w.end)+" "+w.filter+w.pipe, func(b *block) error {
+	err = w.s.runRows(short, tenantIDs(w.tenant), timeFilter(w.start, w.end)+" "+w.filter+w.pipe, func(b *block) error {
 		if seen += b.n; seen > most {
 			return errMany
 		}
@@ -196,7 +196,7 @@ func (w *walk) next(ctx context.Context, left int) (more bool, err error) {
 		}
 		w.page.reset(want, w.last, w.any)
 		text := timeFilter(start, end) + " " + w.filter + w.pipe
-		if err := w.s.run(ctx, tenantIDs(w.tenant), text, w.page.add); err != nil {
+		if err := w.s.runRows(ctx, tenantIDs(w.tenant), text, w.page.add); err != nil {
 			return false, err
 		}
 		w.page.finish()

@@ -106,9 +106,23 @@ func (b *block) times() ([]int64, error) {
 	return b.ns, nil
 }
 
-// run calls f for each block of the answer, one at a time, and turns the end of ctx into an error: logstorage stops early
-// without one.
+// run calls f for each block of the answer of all classes together, one at a time, and turns the end of ctx into an error: logstorage
+// stops early without one.
 func (s *Store) run(ctx context.Context, tenants []logstorage.TenantID, text string, f func(b *block) error) error {
+	return s.runIn(ctx, s.classes, tenants, text, f)
+}
+
+// runRows is run for a query whose pipes look at each row alone: the answers of the classes follow one another.
+func (s *Store) runRows(ctx context.Context, tenants []logstorage.TenantID, text string, f func(b *block) error) error {
+	for i := range s.classes {
+		if err := s.runIn(ctx, s.classes[i:i+1], tenants, text, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) runIn(ctx context.Context, classes []*class, tenants []logstorage.TenantID, text string, f func(b *block) error) error {
 	if err := s.gate.enter(); err != nil {
 		return err
 	}
@@ -127,7 +141,7 @@ func (s *Store) run(ctx context.Context, tenants []logstorage.TenantID, text str
 	var mu sync.Mutex // logstorage calls back from all of its workers
 	var b block
 	var failed error
-	err = s.ls.RunQuery(inner, tenants, q, func(_ uint, data *logstorage.DataBlock) {
+	err = query1(inner, classes, tenants, q, func(_ uint, data *logstorage.DataBlock) {
 		mu.Lock()
 		defer mu.Unlock()
 		if failed != nil || inner.Err() != nil {
@@ -149,6 +163,52 @@ func (s *Store) run(ctx context.Context, tenants []logstorage.TenantID, text str
 		return fmt.Errorf("%w: %w", storage.ErrPartial, err)
 	}
 	return err
+}
+
+// query1 asks one class directly. Of several each gives what its part of the query yields, and the pipes that join rows run over that
+// together, as logstorage does it for storages on several machines.
+func query1(ctx context.Context, classes []*class, tenants []logstorage.TenantID, q *logstorage.Query, write logstorage.WriteDataBlockFunc) error {
+	for _, c := range classes {
+		c.use.RLock()
+		defer c.use.RUnlock()
+	}
+	if len(classes) == 1 {
+		return classes[0].ls.RunQuery(ctx, tenants, q, write)
+	}
+	// Each class is a worker of its own: the states of one worker replace each other, those of several are merged.
+	search := func(ctx context.Context, q *logstorage.Query, write logstorage.WriteDataBlockFunc) error {
+		for worker, c := range classes {
+			var mu sync.Mutex
+			err := c.ls.RunQuery(ctx, tenants, q, func(_ uint, data *logstorage.DataBlock) {
+				mu.Lock()
+				defer mu.Unlock()
+				write(uint(worker), data)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	subquery := func(ctx context.Context, _ []logstorage.TenantID, q *logstorage.Query, write logstorage.WriteDataBlockFunc) error {
+		return search(ctx, q, write)
+	}
+	run, err := logstorage.NewNetQueryRunner(ctx, tenants, q, subquery, write)
+	if err != nil {
+		return err
+	}
+	return run.Run(ctx, len(classes), func(stop <-chan struct{}, q *logstorage.Query, write logstorage.WriteDataBlockFunc) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			select {
+			case <-stop:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		return search(ctx, q, write)
+	})
 }
 
 // ended says how ctx ended a search, if it did.

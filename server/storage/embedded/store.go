@@ -7,30 +7,36 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
 
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 )
 
 // Defaults of Options, and the shortest interval and retention that logstorage can work with.
 const (
-	defaultRetention = 30 * 24 * time.Hour
-	defaultFuture    = 48 * time.Hour
-	defaultMinFree   = 256 << 20
-	minFlush         = time.Second
+	defaultFuture  = 48 * time.Hour
+	defaultMinFree = 256 << 20
+	minFlush       = time.Second
 )
 
 // Options says how long and how much a store keeps.
 type Options struct {
-	// Retention is the age at which rows are refused, and their day deleted; 0 means 30 days. Whole UTC days are deleted, so
-	// what is stored stays up to a day longer, and at least 24 hours.
+	// Retention is the age at which rows of the class "default" are refused; 0 means never. Nothing is removed but by Remove; MaxBytes
+	// is only told by Limits.
 	Retention time.Duration
-	// MaxBytes is the size on disk above which the oldest days are deleted, though never the newest two; 0 means no bound.
-	MaxBytes int64
+	MaxBytes  int64
+	// Rules divide the events into classes of retention, each with a limit of its own. When they differ from those of the time before,
+	// what is stored stays in its class and keeps the last limit of that; every search looks at all classes.
+	Rules retention.Rules
+	// TenantName is the name of a tenant; always the same for a number. nil: its number.
+	TenantName func(uint32) string
 	// FutureRetention is how far ahead of the clock an event may be; 0 means 48 hours. The intake moves events that are
 	// further ahead to their time of arrival before they are buffered, so that a replay finds them on the same day; one that
 	// comes here nevertheless is dropped and counted.
@@ -46,8 +52,8 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
-	if o.Retention <= 0 {
-		o.Retention = defaultRetention
+	if o.TenantName == nil {
+		o.TenantName = func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 	}
 	if o.FutureRetention <= 0 {
 		o.FutureRetention = defaultFuture
@@ -61,22 +67,33 @@ func (o *Options) setDefaults() {
 	}
 }
 
+// limits are those of the classes that the options name.
+func (o *Options) limits() map[string]retention.Limit {
+	all := map[string]retention.Limit{retention.Default: {Age: o.Retention, Size: o.MaxBytes}}
+	for _, r := range o.Rules {
+		all[r.Name] = r.Limit
+	}
+	return all
+}
+
 var errClosed = errors.New("the store is closed")
 
 // Store is a storage.Store in a folder of the local disk.
 type Store struct {
 	o   Options
 	dir string
-	ls  *logstorage.Storage
+
+	classes []*class               // the first is "default"; the list does not change after Open
+	chosen  func(*event.Event) int // for the suite of tests, in place of rules
+	planMu  sync.Mutex
+	plan    plan // its epochs do not change after Open
 
 	gate    gate
 	stop    context.Context // done when Close begins; ends the searches under way
 	stopped context.CancelFunc
 
-	stored  map[seqDay]struct{} // pairs behind the checkpoint that were on disk at Open
-	columns columns             // of the rows that may still wait in a buffer of logstorage
-	build   rowBuilder
-	space   space
+	build rowBuilder
+	space space
 
 	appended atomic.Uint64 // batches handed over
 	flushMu  sync.Mutex
@@ -84,6 +101,9 @@ type Store struct {
 	synced   uint64 // of those, known to be durable; the feeder's own
 
 	tenants tenants
+
+	countMu sync.Mutex
+	counts  map[string]counted // by the name of a partition
 
 	dropMu  sync.Mutex
 	dropped map[string]int64
@@ -98,22 +118,25 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create folder %q: %w", dir, err)
 	}
-	s := &Store{o: o, dir: dir, dropped: map[string]int64{}, space: space{dir: dir, reserve: uint64(o.MinFreeBytes), log: o.Log}}
+	s := &Store{o: o, dir: dir, dropped: map[string]int64{}, counts: map[string]counted{}, space: space{dir: dir, reserve: uint64(o.MinFreeBytes), log: o.Log}}
 	s.space.unstored = s.inMemory
 	if err := s.tenants.open(filepath.Join(dir, "tenants")); err != nil {
 		return nil, err
 	}
 	routeLogs(o.Log)
 	s.stop, s.stopped = context.WithCancel(context.Background())
-	s.ls = logstorage.MustOpenStorage(filepath.Join(dir, "rows"), &logstorage.StorageConfig{
-		Retention:              o.Retention,
-		MaxDiskSpaceUsageBytes: o.MaxBytes,
-		FlushInterval:          o.FlushInterval,
-		FutureRetention:        o.FutureRetention,
-	})
-	if err := s.findStored(s.stop); err != nil {
+	if err := s.openClasses(); err != nil {
 		s.stopped()
-		s.ls.MustClose()
+		s.closeClasses()
+		return nil, err
+	}
+	highest, err := s.findStored(s.stop)
+	if err == nil {
+		err = s.planEpochs(highest)
+	}
+	if err != nil {
+		s.stopped()
+		s.closeClasses()
 		return nil, fmt.Errorf("cannot find the batches stored behind %d: %w", o.After, err)
 	}
 	return s, nil
@@ -121,17 +144,28 @@ func Open(dir string, o Options) (*Store, error) {
 
 // inMemory is the size of the parts that are not on disk yet. Rows that are no part yet are not counted: they are a few
 // megabytes, for which the reserve has room.
-func (s *Store) inMemory() uint64 {
-	var st logstorage.StorageStats
-	s.ls.UpdateStats(&st)
-	return st.CompressedInmemorySize
+func (s *Store) inMemory() uint64 { return s.stats().CompressedInmemorySize }
+
+// stats are the sums over all classes.
+func (s *Store) stats() (st logstorage.StorageStats) {
+	for _, c := range s.classes {
+		c.stats(&st)
+	}
+	return st
+}
+
+func (s *Store) closeClasses() {
+	for _, c := range s.classes {
+		c.use.Lock()
+		c.ls.MustClose()
+	}
 }
 
 // Close ends the searches under way, waits for them, makes everything durable and closes the files.
 func (s *Store) Close() error {
 	s.stopped()
 	if s.gate.shut() {
-		s.ls.MustClose()
+		s.closeClasses()
 	}
 	return nil
 }

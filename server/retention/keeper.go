@@ -1,0 +1,142 @@
+package retention
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tallylog/tally/server/storage"
+)
+
+// Removed is a partition that is gone.
+type Removed struct {
+	Name   string    `json:"name"`
+	Class  string    `json:"class"`
+	Day    string    `json:"day"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	Rows   int64     `json:"rows"`
+	Bytes  int64     `json:"bytes"`
+}
+
+// mostRemoved bounds the history.
+const mostRemoved = 1000
+
+// Keeper removes what the limits say, and says what it will remove and has removed. Fields are set before Run.
+type Keeper struct {
+	Store  storage.Partitioned
+	Limits func() map[string]Limit
+	// File keeps the history of removals, a JSON array.
+	File  string
+	Every time.Duration // between two looks; 0 means a minute
+	Log   *slog.Logger
+
+	mu      sync.Mutex
+	history []Removed // oldest first
+	// Partitions and rows removed since start.
+	Count, Rows atomic.Int64
+}
+
+// Load reads the history; one that cannot be read begins anew.
+func (k *Keeper) Load() {
+	b, err := os.ReadFile(k.File)
+	if err == nil {
+		err = json.Unmarshal(b, &k.history)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.Log.Error("cannot read the history of removals; it begins anew", "file", k.File, "error", err)
+		k.history = nil
+	}
+}
+
+// Run removes what is due until ctx is done.
+func (k *Keeper) Run(ctx context.Context) {
+	every := k.Every
+	if every == 0 {
+		every = time.Minute
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := k.Keep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			k.Log.Error("cannot remove what is past its retention; trying again", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Keep removes what is due now.
+func (k *Keeper) Keep(ctx context.Context, now time.Time) error {
+	parts, err := k.Store.Partitions(ctx, false)
+	if err != nil {
+		return err
+	}
+	if len(Plan(parts, k.Limits(), now, now)) == 0 {
+		return nil
+	}
+	if parts, err = k.Store.Partitions(ctx, true); err != nil { // to say how many rows go
+		return err
+	}
+	for _, r := range Plan(parts, k.Limits(), now, now) {
+		if err := k.Store.Remove(ctx, r.Name); err != nil {
+			return err
+		}
+		k.Count.Add(1)
+		k.Rows.Add(r.Rows)
+		k.Log.Info("removed what is past its retention", "class", r.Class, "day", r.Day, "partition", r.Name, "reason", r.Reason, "rows", r.Rows, "bytes", r.Bytes)
+		if err := k.note(Removed{r.Name, r.Class, r.Day, r.Reason, now.UTC(), r.Rows, r.Bytes}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) note(r Removed) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.history = append(k.history, r); len(k.history) > mostRemoved {
+		k.history = k.history[len(k.history)-mostRemoved:]
+	}
+	b, err := json.Marshal(k.history)
+	if err != nil {
+		return err
+	}
+	if err = os.WriteFile(k.File+".tmp", b, 0o600); err == nil {
+		err = os.Rename(k.File+".tmp", k.File)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the history of removals: %w", err)
+	}
+	return nil
+}
+
+// History lists what was removed, newest first.
+func (k *Keeper) History() []Removed {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]Removed, 0, len(k.history))
+	for i := len(k.history) - 1; i >= 0; i-- {
+		out = append(out, k.history[i])
+	}
+	return out
+}
+
+// Plan is what will be removed until a time, with the shares of tenants and namespaces.
+func (k *Keeper) Plan(ctx context.Context, now, until time.Time) ([]Removal, error) {
+	parts, err := k.Store.Partitions(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	return Plan(parts, k.Limits(), now, until), nil
+}

@@ -1,0 +1,69 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/storage"
+)
+
+type partitions struct {
+	list []storage.Partition
+	fail error
+}
+
+func (p *partitions) Partitions(context.Context, bool) ([]storage.Partition, error) {
+	return slices.Clone(p.list), nil
+}
+
+func (p *partitions) Remove(_ context.Context, name string) error {
+	if p.fail != nil {
+		return p.fail
+	}
+	p.list = slices.DeleteFunc(p.list, func(x storage.Partition) bool { return x.Name == name })
+	return nil
+}
+
+func (p *partitions) Horizon(uint32, *event.Event) int64 { return 0 }
+
+// What Keep removes is what the plan said before, and is told after, also after a restart.
+func TestKeep(t *testing.T) {
+	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	p := &partitions{list: []storage.Partition{
+		{Name: "a", Class: Default, Day: "2026-03-01", Rows: 5, Bytes: 50}, {Name: "b", Class: Default, Day: "2026-03-08", Rows: 6, Bytes: 60},
+		{Name: "c", Class: "x", Day: "2026-01-01", Rows: 7, Bytes: 70},
+	}}
+	file := filepath.Join(t.TempDir(), "removed.json")
+	k := &Keeper{Store: p, File: file, Log: slog.New(slog.DiscardHandler), Limits: func() map[string]Limit {
+		return map[string]Limit{Default: {Age: 48 * time.Hour}}
+	}}
+	k.Load()
+	plan, err := k.Plan(t.Context(), now, now)
+	if err != nil || len(plan) != 1 || plan[0].Name != "a" {
+		t.Fatalf("plan %+v, %v", plan, err)
+	}
+	p.fail = errors.New("disk")
+	if err := k.Keep(t.Context(), now); !errors.Is(err, p.fail) || len(k.History()) != 0 {
+		t.Errorf("a removal that failed: %v, history %v", err, k.History())
+	}
+	p.fail = nil
+	for range 2 {
+		if err := k.Keep(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(p.list) != 2 || k.Count.Load() != 1 || k.Rows.Load() != 5 {
+		t.Errorf("left %+v, %d partitions and %d rows removed", p.list, k.Count.Load(), k.Rows.Load())
+	}
+	again := &Keeper{File: file, Log: k.Log}
+	again.Load()
+	if h := again.History(); len(h) != 1 || h[0] != (Removed{"a", Default, "2026-03-01", ReasonAge, now, 5, 50}) {
+		t.Errorf("history %+v", h)
+	}
+}

@@ -1,0 +1,247 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/query"
+	"github.com/tallylog/tally/server/retention"
+	"github.com/tallylog/tally/server/storage"
+)
+
+var _ storage.Partitioned = (*Store)(nil)
+
+// dayName is how logstorage names the folder of a day.
+const dayName = "20060102"
+
+// Partitions is storage.Partitioned's. A partition is a day of a class; its name is class/yyyymmdd.
+func (s *Store) Partitions(ctx context.Context, counted bool) ([]storage.Partition, error) {
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	var all []storage.Partition
+	for _, c := range s.classes {
+		list, err := c.days()
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			if counted {
+				if err := s.share(ctx, c, &list[i]); err != nil {
+					return nil, err
+				}
+			}
+		}
+		all = append(all, list...)
+	}
+	slices.SortStableFunc(all, func(a, b storage.Partition) int { return strings.Compare(a.Day, b.Day) })
+	return all, nil
+}
+
+// days lists the days on disk with their sizes.
+func (c *class) days() ([]storage.Partition, error) {
+	dirs, err := os.ReadDir(filepath.Join(c.dir, "partitions"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot list the days of class %q: %w", c.name, err)
+	}
+	var list []storage.Partition
+	for _, d := range dirs {
+		day, err := time.Parse(dayName, d.Name())
+		if err != nil {
+			continue
+		}
+		p := storage.Partition{Name: c.name + "/" + d.Name(), Class: c.name, Day: day.Format(time.DateOnly)}
+		p.Bytes = size(filepath.Join(c.dir, "partitions", d.Name()))
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// size adds up the files below dir; those that a merge takes away meanwhile do not count.
+func size(dir string) (n int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// counted is the result of a count, good while the day is as large as it was then.
+type counted struct {
+	bytes, rows int64
+	shares      []storage.Share
+}
+
+// share counts the rows of a day, by tenant and namespace. Days that nothing was written to since the last time are not counted again.
+func (s *Store) share(ctx context.Context, c *class, p *storage.Partition) error {
+	s.countMu.Lock()
+	was, ok := s.counts[p.Name]
+	s.countMu.Unlock()
+	if ok && was.bytes == p.Bytes {
+		p.Rows, p.Shares = was.rows, slices.Clone(was.shares)
+		return nil
+	}
+	end, _ := storage.DayEnd(p.Day)
+	text := timeFilter(end.AddDate(0, 0, -1).UnixNano(), end.UnixNano()) + " | stats by (" + column(namespaceField) + ") count() as " + colResult
+	for _, tenant := range s.tenants.all() {
+		err := s.runIn(ctx, []*class{c}, []logstorage.TenantID{tenant}, text, func(b *block) error {
+			counts, names := b.column(colResult), b.column(columnOf(namespaceField))
+			for i := range b.n {
+				n, err := strconv.ParseInt(counts[i], 10, 64)
+				if err != nil {
+					return fmt.Errorf("cannot read %q rows: %w", counts[i], err)
+				}
+				p.Rows += n
+				p.Shares = append(p.Shares, storage.Share{Tenant: tenant.AccountID, Namespace: strings.Clone(query.FieldValue(names[i])), Rows: n})
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("cannot count the rows of %q: %w", p.Name, err)
+		}
+	}
+	for i := range p.Shares {
+		p.Shares[i].Bytes = int64(float64(p.Bytes) * float64(p.Shares[i].Rows) / float64(p.Rows))
+	}
+	if p.Day < time.Now().UTC().Format(time.DateOnly) {
+		s.countMu.Lock()
+		defer s.countMu.Unlock()
+		s.counts[p.Name] = counted{p.Bytes, p.Rows, slices.Clone(p.Shares)}
+	}
+	return nil
+}
+
+const namespaceField = "kubernetes.namespace"
+
+// Remove is storage.Partitioned's. logstorage cannot remove a single day, so the class is closed meanwhile: that takes well under a
+// second, but searches that began before are waited for, and those that come wait.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	className, folder, _ := strings.Cut(name, "/")
+	day, err := time.Parse(dayName, folder)
+	i := slices.IndexFunc(s.classes, func(c *class) bool { return c.name == className })
+	if err != nil || i < 0 {
+		return fmt.Errorf("cannot remove %q: there is no such partition", name)
+	}
+	c := s.classes[i]
+	if err := s.noteRemoved(c.name, day.Format(time.DateOnly)); err != nil {
+		return err
+	}
+	if err := lockWithin(ctx, c); err != nil {
+		return fmt.Errorf("cannot remove %q: %w", name, err)
+	}
+	defer c.use.Unlock()
+	c.ls.MustClose()
+	defer func() { c.ls = s.openRows(c) }()
+	trash := filepath.Join(s.dir, "trash", className+"-"+folder)
+	if err := os.MkdirAll(filepath.Dir(trash), 0o755); err != nil {
+		return fmt.Errorf("cannot remove %q: %w", name, err)
+	}
+	err = os.Rename(filepath.Join(c.dir, "partitions", folder), trash) // whole or not at all, also over a crash
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(filepath.Join(c.dir, "partitions"))
+	}
+	if err == nil {
+		err = os.RemoveAll(trash)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot remove %q: %w", name, err)
+	}
+	return nil
+}
+
+// patience is how long a removal gives the searches under way before it makes new ones wait.
+const patience = 5 * time.Second
+
+func lockWithin(ctx context.Context, c *class) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if c.use.TryLock() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	c.use.Lock()
+	return nil
+}
+
+// noteRemoved keeps the newest day that was removed of a class, for Horizon, before it goes.
+func (s *Store) noteRemoved(class, day string) error {
+	s.planMu.Lock()
+	defer s.planMu.Unlock()
+	p := s.plan.Classes[class]
+	if p == nil {
+		p = &classPlan{}
+		s.plan.Classes[class] = p
+	}
+	if p.Removed >= day {
+		return nil
+	}
+	p.Removed = day
+	return s.writePlan()
+}
+
+// Horizon is storage.Partitioned's.
+func (s *Store) Horizon(tenant uint32, e *event.Event) int64 {
+	name := s.classOf(^uint64(0), tenant, e).name
+	limit := s.limit(name)
+	at := int64(0)
+	if limit.Age > 0 {
+		at = time.Now().Add(-limit.Age).UnixNano()
+	}
+	s.planMu.Lock()
+	defer s.planMu.Unlock()
+	if p := s.plan.Classes[name]; p != nil {
+		if end, ok := storage.DayEnd(p.Removed); ok {
+			at = max(at, end.UnixNano())
+		}
+	}
+	return at
+}
+
+// limit is what holds for a class.
+func (s *Store) limit(class string) retention.Limit {
+	s.planMu.Lock()
+	defer s.planMu.Unlock()
+	if p := s.plan.Classes[class]; p != nil {
+		return p.Limit
+	}
+	return retention.Limit{}
+}
+
+// Limits are those of all classes, also of those that have rows but no rule any more.
+func (s *Store) Limits() map[string]retention.Limit {
+	s.planMu.Lock()
+	defer s.planMu.Unlock()
+	all := map[string]retention.Limit{}
+	for _, c := range s.classes {
+		if p := s.plan.Classes[c.name]; p != nil {
+			all[c.name] = p.Limit
+		}
+	}
+	return all
+}
