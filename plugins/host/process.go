@@ -218,8 +218,11 @@ func (p *process) why() (reason, text string) {
 	if p.err != nil {
 		text = p.err.Error()
 	}
-	if p.reason != "" {
+	switch said := p.meter.last(); {
+	case p.reason != "":
 		return p.reason, text
+	case strings.Contains(said, "cannot allocate memory") || strings.Contains(said, "out of memory") || strings.Contains(said, "MemoryError"):
+		return "memory", text // the kernel refused it more, and it gave up
 	}
 	return "exit", text
 }

@@ -215,9 +215,14 @@ func (a *Admission) claim(t *ticket, b *record.Batch, fates []fate) <-chan struc
 					own[b.Events[j].ID] = true
 				}
 			}
-			if own[e.ID] {
+			switch {
+			case own[e.ID]:
 				fates[i] = known
-			} else if p.Part == 0 {
+			case all: // another part of a range that came before
+				if busy := a.claimID(t, e.ID, &fates[i]); busy != nil {
+					return busy
+				}
+			case p.Part == 0:
 				fates[i] = conflict
 			}
 		case all:

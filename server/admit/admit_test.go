@@ -191,6 +191,12 @@ func TestWithinOneBatch(t *testing.T) {
 	b.Events = append(b.Events, parts[0], second)
 	r.admit(t, b, 5, 1)
 	r.once(t, 5)
+	again := &record.Batch{Client: b.Client, Received: 2, Events: lines("s", 3, 4).Events}
+	part := again.Events[0]
+	part.Position.Part = 1
+	again.Events = append(again.Events, part)
+	r.admit(t, again, 0, 2) // all parts of a range that come again are known
+	r.once(t, 5)
 	if s := r.source(t, "s"); s.Conflicts != 0 {
 		t.Errorf("%d conflicts, want 0", s.Conflicts)
 	}
