@@ -18,6 +18,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/publisher/pipetool"
 
 	"github.com/tallylog/tally/beat/dialects/journalbeat7"
+	"github.com/tallylog/tally/beat/filepos"
 	"github.com/tallylog/tally/inputs/applog"
 	"github.com/tallylog/tally/inputs/hostid"
 	"github.com/tallylog/tally/inputs/journald"
@@ -117,7 +118,7 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		}
 		defer stop()
 	}
-	b.Publisher = pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add))
+	b.Publisher = filepos.New(pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add)), hostid.Get())
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
 	return t.Beater.Run(b)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tallylog/tally/inputs/fileid"
 )
 
 // handle is a file of a directory, by its inode; its path may change. A file that nobody reads as a source of its own, because
@@ -113,7 +115,7 @@ func (d *discoverer) openNew(path string, listed bool) *handle {
 		return nil
 	}
 	h := &handle{
-		id: fa.inode, born: birth(f), file: f, path: path, listed: listed, seen: d.scan, size: fa.size, mtime: fa.mtime,
+		id: fa.inode, born: fileid.Birth(f), file: f, path: path, listed: listed, seen: d.scan, size: fa.size, mtime: fa.mtime,
 		gone: fa.links == 0, active: time.Now(),
 	}
 	d.paths[path], d.byInode[h.id] = h, h
@@ -288,7 +290,7 @@ func (d *discoverer) load() error {
 		if _, err := d.in.store.Get(key, &r); err != nil {
 			return err
 		}
-		if r.Source == "" || r.HeadLen < 0 || r.HeadLen > headLen || r.Offset < 0 || r.Anchor < 0 || r.Anchor > r.Offset ||
+		if r.Source == "" || r.HeadLen < 0 || r.HeadLen > fileid.HeadLen || r.Offset < 0 || r.Anchor < 0 || r.Anchor > r.Offset ||
 			r.Shipped < 0 || r.Shipped > r.Offset {
 			return fmt.Errorf("cannot use registry value %q: it is no position of a file", key)
 		}

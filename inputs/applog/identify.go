@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/tallylog/tally/inputs/fileid"
 )
 
 // identify decides what an open file is: a source known from the registry, a copy of one, or a new one. Where its first line is
@@ -26,7 +28,7 @@ func (d *discoverer) identify(h *handle) {
 		// The inode holds something else now: the file was truncated, or removed and the inode used again.
 		d.lose(s, "truncated")
 	}
-	head, whole, err := readHead(h.file)
+	head, whole, err := fileid.Head(h.file)
 	if err != nil {
 		d.sayOnce(h.path, "cannot read %q, will try again: %v", h.path, err)
 	}
@@ -58,10 +60,10 @@ func (d *discoverer) patience(h *handle) time.Duration {
 // add makes a new source of a file, and freezes what identifies it.
 func (d *discoverer) add(h *handle, head []byte, whole bool) {
 	inc := 0
-	name := sourceName(d.in.host, h.id.ino, h.born, head, inc)
+	name := fileid.Source(d.in.host, h.id.ino, h.born, head, inc)
 	for d.sources[name] != nil {
 		inc++
-		name = sourceName(d.in.host, h.id.ino, h.born, head, inc)
+		name = fileid.Source(d.in.host, h.id.ino, h.born, head, inc)
 	}
 	r := record{
 		Source: name, Path: h.path, Inode: h.id.ino, Born: h.born, Head: xxhash.Sum64(head), HeadLen: len(head), Inc: inc,

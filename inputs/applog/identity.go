@@ -1,10 +1,6 @@
 package applog
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -16,7 +12,6 @@ import (
 )
 
 const (
-	headLen   = 1024 // bytes of the first line that identify a file
 	windowLen = 1024 // bytes before the offset that are checked
 	// evidence is how many equal bytes make a file a copy of one that is still there. Two different files may well begin
 	// with the same banner.
@@ -68,46 +63,6 @@ func stat(f *os.File) (fact, error) {
 	return fact{
 		inode: inode{uint64(st.Dev), st.Ino}, size: st.Size, mtime: st.Mtim.Nano(), links: uint64(st.Nlink),
 	}, nil
-}
-
-// birth returns the birth time of f in nanoseconds, 0 where the kernel or the file system does not know it (statx(2)).
-func birth(f *os.File) int64 {
-	var sx unix.Statx_t
-	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &sx)
-	if err != nil || sx.Mask&unix.STATX_BTIME == 0 {
-		return 0
-	}
-	return sx.Btime.Sec*1e9 + int64(sx.Btime.Nsec)
-}
-
-var nameEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
-
-// sourceName hashes what identifies a file: host, inode, birth time, first line; and the incarnation, where the file began as
-// before after a truncation.
-func sourceName(host string, ino uint64, born int64, head []byte, inc int) string {
-	b := append([]byte("tally.file.1\x00"), host...)
-	b = append(b, 0)
-	b = binary.AppendUvarint(b, ino)
-	b = binary.AppendVarint(b, born)
-	b = binary.AppendUvarint(b, uint64(inc))
-	b = append(b, head...)
-	h := sha256.Sum256(b)
-	return "file:" + nameEncoding.EncodeToString(h[:15])
-}
-
-// readHead returns the bytes that identify a file: its first line with the newline, cut at headLen. whole is false as long as
-// the line is not complete.
-func readHead(f io.ReaderAt) (head []byte, whole bool, err error) {
-	b := make([]byte, headLen)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, err
-	}
-	b = b[:n]
-	if i := bytes.IndexByte(b, '\n'); i >= 0 {
-		return b[:i+1], true, nil
-	}
-	return b, n == headLen, nil
 }
 
 // window returns the hash of the bytes before at. ok is false where the file does not have them.

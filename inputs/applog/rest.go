@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"github.com/tallylog/tally/inputs/fileid"
 )
 
 const (
@@ -241,7 +243,7 @@ func unpackTo(out *os.File, r io.Reader, offset int64) error {
 	keep := offset - 2*sliceLen - windowLen // the anchor lies at most a slice before the offset
 	for at := int64(0); at < maxUnpacked; {
 		n, err := r.Read(buf)
-		if at < headLen || at+int64(n) > keep {
+		if at < fileid.HeadLen || at+int64(n) > keep {
 			if _, werr := out.WriteAt(buf[:n], at); werr != nil {
 				return werr
 			}
