@@ -69,6 +69,7 @@ func Command() *cmd.BeatsRootCmd {
 		exit(instance.Run(settings, create))
 	}
 	root.Run, root.RunCmd.Run = withChecks(run), withChecks(run)
+	root.AddCommand(migrateCommand(translated.settings))
 	if name == "journalbeat" {
 		for _, c := range root.ExportCmd.Commands() {
 			if c.Name() == "index-pattern" {

@@ -191,8 +191,11 @@ func find(n *yaml.Node, path []string) (best *yaml.Node, depth int) {
 	}
 	for _, p := range pairs(n) {
 		parts := strings.Split(p.key.Value, ".")
-		if len(parts) <= len(path) && strings.Join(path[:len(parts)], ".") == p.key.Value {
+		switch n := len(path); {
+		case len(parts) <= n && strings.Join(path[:len(parts)], ".") == p.key.Value:
 			try(p.key, p.value, len(parts))
+		case len(parts) > n && n > depth && strings.HasPrefix(p.key.Value, strings.Join(path, ".")+"."):
+			best, depth = p.key, n // the mapping that is asked for is written in parts
 		}
 	}
 	return best, depth

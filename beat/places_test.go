@@ -49,6 +49,8 @@ func TestPlaces(t *testing.T) {
 	f("bad accessing 'queue.mem.events'", "F:9: queue.mem.events")
 	f("bad accessing 'output.logstash.worker'", "F:14: output.logstash.worker")
 	f("the processor action nosuch does not exist. Valid actions: a, b", "F:11: nosuch")
+	f("bad accessing 'queue'", "F:6: queue")
+	f("bad accessing 'tallybeat'", "F:1: tallybeat")
 	f("bad accessing 'nowhere.at.all'", "")
 	f("a network is down", "")
 }

@@ -153,7 +153,7 @@ func noteLines(files []string, notes []dialect.Note) []string {
 		if n.Text == "" {
 			continue
 		}
-		place := placeOf(files, n.Key)
+		place := placeOf(files, written(notes, n.Key)) // one note may be about what another one made
 		if place == "" {
 			place = "command line: " + n.Key
 		}
@@ -162,22 +162,25 @@ func noteLines(files []string, notes []dialect.Note) []string {
 	return lines
 }
 
+// written returns the key that the user has written for one of the translated configuration.
+func written(notes []dialect.Note, key string) string {
+	best := dialect.Note{}
+	for _, n := range notes {
+		if n.Now != "" && (n.Now == key || strings.HasPrefix(key, n.Now+".")) && len(n.Now) > len(best.Now) {
+			best = n
+		}
+	}
+	if best.Now == "" {
+		return key
+	}
+	return best.Key + strings.TrimPrefix(key, best.Now)
+}
+
 // asWritten gives the keys in an error of libbeat the names that the user's files have for them.
 func (t *translation) asWritten(message string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return accessing.ReplaceAllStringFunc(message, func(s string) string {
-		key := accessing.FindStringSubmatch(s)[1]
-		longest := -1
-		for i, n := range t.notes {
-			if n.Now != "" && (n.Now == key || strings.HasPrefix(key, n.Now+".")) && (longest < 0 || len(n.Now) > len(t.notes[longest].Now)) {
-				longest = i
-			}
-		}
-		if longest >= 0 {
-			n := t.notes[longest]
-			key = n.Key + strings.TrimPrefix(key, n.Now)
-		}
-		return "accessing '" + key + "'"
+		return "accessing '" + written(t.notes, accessing.FindStringSubmatch(s)[1]) + "'"
 	})
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Get returns what stands at a dotted key; list elements are named by their index.
+// Get returns what stands at a dotted key; list elements are named by their index. A key without a value is as good as none.
 func Get(c map[string]any, key string) (v any, ok bool) {
 	v = c
 	for part := range strings.SplitSeq(key, ".") {
 		switch t := v.(type) {
 		case map[string]any:
-			if v, ok = t[part]; !ok {
+			if v = t[part]; v == nil {
 				return nil, false
 			}
 		case []any:
@@ -25,22 +25,23 @@ func Get(c map[string]any, key string) (v any, ok bool) {
 			return nil, false
 		}
 	}
-	return v, true
+	return v, v != nil
 }
 
-// Take removes what stands at a dotted key of maps, and maps that it leaves empty, and returns it.
+// Take removes what stands at a dotted key of maps, and maps that it leaves empty, and returns it. A key without a value goes, too,
+// but is as good as none.
 func Take(c map[string]any, key string) (v any, ok bool) {
 	head, tail, deeper := strings.Cut(key, ".")
 	if !deeper {
-		v, ok = c[head]
+		v = c[head]
 		delete(c, head)
-		return v, ok
+		return v, v != nil
 	}
 	child, isMap := c[head].(map[string]any)
 	if !isMap {
 		return nil, false
 	}
-	if v, ok = Take(child, tail); ok && len(child) == 0 {
+	if v, ok = Take(child, tail); len(child) == 0 {
 		delete(c, head)
 	}
 	return v, ok

@@ -30,13 +30,17 @@ func (Dialect) Speaks(_ string, c map[string]any) bool {
 		return false
 	}
 	for key := range sectionKeys {
-		if _, ok := dialect.Get(s, key); ok {
+		_, ok := s[key] // even without a value: version 7 refuses it
+		if !ok {
+			_, ok = dialect.Get(s, key)
+		}
+		if ok {
 			return true
 		}
 	}
 	for _, in := range everyInput(s) {
 		for key := range inputKeys {
-			if _, ok := in.c[key]; ok {
+			if in.c[key] != nil {
 				return true
 			}
 		}
@@ -67,7 +71,7 @@ func (Dialect) Translate(c map[string]any) (dialect.Result, error) {
 			dialect.Note{Key: section + "." + oldList, Text: "became inputs; their events have the fields source, offset, type, input_type and beat.* of Filebeat 5 beside those of version 7"})
 	}
 	for _, key := range slices.Sorted(maps.Keys(sectionKeys)) {
-		v, ok := dialect.Get(s, key)
+		v, ok := dialect.Take(s, key)
 		if !ok || key == oldList {
 			continue
 		}
@@ -76,7 +80,6 @@ func (Dialect) Translate(c map[string]any) (dialect.Result, error) {
 			return r, &dialect.KeyError{Key: section + "." + key, Text: err.Error()}
 		}
 		note.Key = section + "." + key
-		dialect.Take(s, key)
 		r.Notes = append(r.Notes, note)
 	}
 	for _, f := range filesets(s) {

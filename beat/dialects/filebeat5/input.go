@@ -13,7 +13,7 @@ import (
 // that, inside the input.
 var inputKeys = map[string]func(in map[string]any, v any) (now, text string, err error){
 	"input_type": func(in map[string]any, v any) (string, string, error) {
-		if t, ok := in["type"]; ok && t != v {
+		if t := in["type"]; t != nil && t != v {
 			return "", "", fmt.Errorf("input_type is %v and type is %v: write type alone", v, t)
 		}
 		in["type"] = v
@@ -39,7 +39,7 @@ var inputKeys = map[string]func(in map[string]any, v any) (now, text string, err
 
 func renamed(to string) func(in map[string]any, v any) (string, string, error) {
 	return func(in map[string]any, v any) (string, string, error) {
-		if w, ok := in[to]; ok && dialect.Text(w) != dialect.Text(v) {
+		if w := in[to]; w != nil && dialect.Text(w) != dialect.Text(v) {
 			return "", "", fmt.Errorf("%s is set as well, to %v: write %s alone", to, w, to)
 		}
 		in[to] = v
@@ -50,13 +50,12 @@ func renamed(to string) func(in map[string]any, v any) (string, string, error) {
 // Input translates one input in place. key is its dotted key as the user wrote it, now the one it will have. fields gives its
 // events the fields of version 5 beside those of version 7.
 func Input(in map[string]any, key, now string, fields bool) (notes []dialect.Note, err error) {
-	document, typed := in["document_type"]
+	document := in["document_type"]
 	for _, name := range slices.Sorted(maps.Keys(inputKeys)) {
-		v, ok := in[name]
+		v, ok := dialect.Take(in, name)
 		if !ok {
 			continue
 		}
-		delete(in, name)
 		to, text, err := inputKeys[name](in, v)
 		if err != nil {
 			return nil, &dialect.KeyError{Key: key + "." + name, Text: err.Error()}
@@ -74,11 +73,11 @@ func Input(in map[string]any, key, now string, fields bool) (notes []dialect.Not
 	}
 	var ours []any
 	if fields {
-		if !typed {
+		if document == nil {
 			document = "log"
 		}
 		ours = fields5(in, document)
-	} else if typed {
+	} else if document != nil {
 		ours = []any{unlessThere("type", document)}
 	}
 	if len(ours) > 0 {
