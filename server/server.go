@@ -20,6 +20,7 @@ import (
 	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/buffer"
 	"github.com/tallylog/tally/server/clean"
+	"github.com/tallylog/tally/server/cluster"
 	"github.com/tallylog/tally/server/config"
 	"github.com/tallylog/tally/server/deadletter"
 	"github.com/tallylog/tally/server/intake"
@@ -76,7 +77,10 @@ type Server struct {
 	api      *api.API
 	clean    *clean.Cleaner
 	plugins  *host.Set
+	clusters *cluster.Register
 	reserve  int64
+	pace     pace
+	started  time.Time
 	stopping chan struct{}
 	ready    atomic.Bool
 	feeding  context.CancelFunc
@@ -90,7 +94,7 @@ type Server struct {
 // Run serves until ctx is done, then stops gracefully: what is under way is finished and acknowledged, within 20 s. It returns
 // nil after a graceful stop, and an error for what kept it from starting.
 func Run(ctx context.Context, o Options) error {
-	s := &Server{o: o, hub: &tail.Hub{}, budget: intake.NewBudget(int64(o.Config.Buffer.Memory)), stopping: make(chan struct{})}
+	s := &Server{o: o, hub: &tail.Hub{}, budget: intake.NewBudget(int64(o.Config.Buffer.Memory)), stopping: make(chan struct{}), started: time.Now()}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make data directory: %w", err)
 	}
@@ -151,12 +155,16 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 	if err := s.openLog(ctx); err != nil {
 		return "", errors.Join(err, s.letters.Close(), s.auth.Close())
 	}
+	if err := s.openClusters(ctx); err != nil {
+		return "", errors.Join(err, s.admit.Close(), s.wal.Close(), s.letters.Close(), s.auth.Close())
+	}
 	var feed context.Context
 	feed, s.feeding = context.WithCancel(context.Background())
 	s.fed = make(chan struct{})
 	go func() { defer close(s.fed); s.admit.Run(feed) }()
 	s.keepStorage(feed)
 	s.makeLimits()
+	go s.pace.run(feed, s.admit.Stats.Events.Load)
 	go s.saveLimits(feed)
 	go s.reloadCertificates(feed)
 	s.makeLumberjack()
@@ -237,6 +245,8 @@ func (s *Server) routes() {
 	s.clean.Routes(mux, func(h http.Handler) http.Handler { return s.auth.Require(auth.Operate, h) })
 	s.deadLetters().Routes(mux)
 	s.storageRoutes(mux)
+	s.clusters.Routes(mux)
+	mux.Handle("GET /api/v1/nodes", s.auth.Require(auth.Operate, http.HandlerFunc(s.nodes)))
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
 	mux.Handle("/api/", http.HandlerFunc(notFound))
 	mux.Handle("/", elastic.Root(s.auth.Require, web.Handler()))
@@ -287,7 +297,7 @@ func (s *Server) close() error {
 	s.feeding()
 	<-s.fed
 	s.keeping.Wait()
-	return errors.Join(s.limits.Save(), s.admit.Close(), s.wal.Close(), s.letters.Close(), s.auth.Close())
+	return errors.Join(s.limits.Save(), s.admit.Close(), s.wal.Close(), s.letters.Close(), s.clusters.Close(), s.auth.Close())
 }
 
 // guarded is the buffer with a reserve: it must not fill the disk to the last byte, which the store could not survive.

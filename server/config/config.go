@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -37,6 +38,13 @@ type HTTP struct {
 	MaxInflated Bytes `yaml:"max_inflated"`
 	// QueryTimeout ends a query.
 	QueryTimeout Duration `yaml:"query_timeout"`
+	// PublicURL is where agents of other machines reach the server; empty for the address by which the page was reached.
+	PublicURL string `yaml:"public_url"`
+	// PublicCA, a PEM file, is what they must trust for that, where their system does not; empty for the server's own certificate
+	// if that is its own authority.
+	PublicCA string `yaml:"public_ca"`
+	// AgentImage is the container image that install manifests name.
+	AgentImage string `yaml:"agent_image"`
 }
 
 // Lumberjack is the listener for Beats. An empty address switches it off.
@@ -162,7 +170,7 @@ type Log struct {
 // Default is the configuration without a file.
 func Default() Config {
 	return Config{
-		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute)},
+		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute), AgentImage: "tallybeat:latest"},
 		Lumberjack: Lumberjack{Address: "127.0.0.1:5044", MaxConnections: 20_000},
 		Buffer:     Buffer{MaxBytes: 10 << 30, Checkpoint: Duration(30 * time.Second), Memory: 128 << 20},
 		Storage:    Storage{Type: "embedded"},
@@ -212,6 +220,12 @@ func (c *Config) check() (string, error) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return key, fmt.Errorf("%q is no address like 127.0.0.1:5080", addr)
 		}
+	}
+	if u, err := url.Parse(c.HTTP.PublicURL); c.HTTP.PublicURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "") {
+		return "http.public_url", fmt.Errorf("%q is no URL like https://tally.example", c.HTTP.PublicURL)
+	}
+	if c.HTTP.AgentImage == "" {
+		return "http.agent_image", fmt.Errorf("it is empty")
 	}
 	for key, t := range map[string]TLS{"http.tls": c.HTTP.TLS, "lumberjack.tls": c.Lumberjack.TLS} {
 		if (t.Certificate == "") != (t.Key == "") {

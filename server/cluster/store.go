@@ -1,0 +1,230 @@
+package cluster
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// FileName is the name of the database in the data directory.
+const FileName = "clusters.db"
+
+// schema of user_version 1. Times are milliseconds since 1970 UTC. hash is the SHA-256 of a code, sealed the token's secret
+// encrypted under the code (seal.go).
+const schema = `
+CREATE TABLE clusters (
+	id         TEXT PRIMARY KEY,
+	tenant     INTEGER NOT NULL,
+	name       TEXT NOT NULL,
+	token      TEXT NOT NULL,
+	created    INTEGER NOT NULL,
+	created_by TEXT NOT NULL,
+	UNIQUE (tenant, name)
+) STRICT;
+CREATE TABLE codes (
+	id      TEXT PRIMARY KEY,
+	cluster TEXT NOT NULL REFERENCES clusters (id) ON DELETE CASCADE,
+	hash    BLOB NOT NULL UNIQUE,
+	sealed  BLOB NOT NULL,
+	server  TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	used    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX codes_cluster ON codes (cluster);
+PRAGMA user_version = 1;
+`
+
+// Registered is a cluster in the register.
+type Registered struct {
+	ID        string
+	Tenant    uint32
+	Name      string // the value of orchestrator.cluster.name in its events
+	Token     string // id of the token that its agents push with
+	Created   time.Time
+	CreatedBy string
+}
+
+// Code is what is told of an install code; the code itself is told once.
+type Code struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+	Used    int64     `json:"used"` // how often its manifest was fetched
+}
+
+type store struct{ db *sql.DB }
+
+func openStore(ctx context.Context, dir string) (*store, error) {
+	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	if err != nil {
+		return nil, fmt.Errorf("cannot find directory %q: %w", dir, err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // private before SQLite sees it
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open database %q: %w", path, err)
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"_pragma": {"busy_timeout(2000)", "foreign_keys(1)", "journal_mode(WAL)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)"},
+		"_txlock": {"immediate"},
+	}.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, fmt.Errorf("cannot open database %q: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	if err := prepare(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open database %q: %w", path, err), db.Close())
+	}
+	return &store{db}, nil
+}
+
+func prepare(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch version {
+	case 0:
+		if _, err := tx.ExecContext(ctx, schema); err != nil {
+			return err
+		}
+	case 1:
+	default:
+		return fmt.Errorf("its schema has version %d, this program knows at most 1: it was written by a newer one", version)
+	}
+	return tx.Commit()
+}
+
+const columns = "id, tenant, name, token, created, created_by"
+
+type scanner interface{ Scan(...any) error }
+
+func scan(row scanner) (c Registered, err error) {
+	var created int64
+	err = row.Scan(&c.ID, &c.Tenant, &c.Name, &c.Token, &created, &c.CreatedBy)
+	c.Created = time.UnixMilli(created).UTC()
+	return c, err
+}
+
+// list returns the clusters of a tenant by name.
+func (s *store) list(ctx context.Context, tenant uint32) (all []Registered, err error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT "+columns+" FROM clusters WHERE tenant = ? ORDER BY name", tenant)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the clusters: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the clusters: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
+// get returns a cluster of a tenant, and whether there is one.
+func (s *store) get(ctx context.Context, tenant uint32, id string) (Registered, bool, error) {
+	c, err := scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM clusters WHERE tenant = ? AND id = ?", tenant, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, false, nil
+	}
+	return c, err == nil, err
+}
+
+// named tells whether a tenant has a cluster of a name.
+func (s *store) named(ctx context.Context, tenant uint32, name string) (bool, error) {
+	var n int
+	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM clusters WHERE tenant = ? AND name = ?", tenant, name).Scan(&n)
+	return n > 0, err
+}
+
+func (s *store) add(ctx context.Context, c Registered) error {
+	_, err := s.db.ExecContext(ctx, "INSERT INTO clusters ("+columns+") VALUES (?, ?, ?, ?, ?, ?)", c.ID, c.Tenant, c.Name, c.Token, c.Created.UnixMilli(), c.CreatedBy)
+	return err
+}
+
+func (s *store) remove(ctx context.Context, id string) error {
+	_, err := s.db.ExecContext(ctx, "DELETE FROM clusters WHERE id = ?", id) // its codes go by the foreign key
+	return err
+}
+
+// addCode puts a code in the place of all codes that its cluster has.
+func (s *store) addCode(ctx context.Context, cluster string, c Code, k key, sealed []byte, server string) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	if _, err := tx.ExecContext(ctx, "DELETE FROM codes WHERE cluster = ?", cluster); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO codes (id, cluster, hash, sealed, server, created, expires, used) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+		c.ID, cluster, k.hash(), sealed, server, c.Created.UnixMilli(), c.Expires.UnixMilli()); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// codes returns the codes of a cluster that are still good.
+func (s *store) codes(ctx context.Context, cluster string, now time.Time) ([]Code, error) {
+	list := []Code{}
+	rows, err := s.db.QueryContext(ctx, "SELECT id, created, expires, used FROM codes WHERE cluster = ? AND expires > ?", cluster, now.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c Code
+		var created, expires int64
+		if err := rows.Scan(&c.ID, &created, &expires, &c.Used); err != nil {
+			return nil, err
+		}
+		c.Created, c.Expires = time.UnixMilli(created).UTC(), time.UnixMilli(expires).UTC()
+		list = append(list, c)
+	}
+	return list, rows.Err()
+}
+
+func (s *store) removeCode(ctx context.Context, cluster, id string) (bool, error) {
+	done, err := s.db.ExecContext(ctx, "DELETE FROM codes WHERE cluster = ? AND id = ?", cluster, id)
+	if err != nil {
+		return false, err
+	}
+	n, err := done.RowsAffected()
+	return n > 0, err
+}
+
+// open returns the cluster of a code that is good, its sealed secret, and the address that the agents are to push to. It counts
+// the use, and removes what has expired.
+func (s *store) open(ctx context.Context, k key, now time.Time) (c Registered, sealed []byte, server string, ok bool, err error) {
+	if _, err := s.db.ExecContext(ctx, "DELETE FROM codes WHERE expires <= ?", now.UnixMilli()); err != nil {
+		return c, nil, "", false, err
+	}
+	var cluster string
+	err = s.db.QueryRowContext(ctx, "UPDATE codes SET used = used + 1 WHERE hash = ? RETURNING cluster, sealed, server", k.hash()).Scan(&cluster, &sealed, &server)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil, "", false, nil
+	}
+	if err != nil {
+		return c, nil, "", false, err
+	}
+	c, err = scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM clusters WHERE id = ?", cluster))
+	return c, sealed, server, err == nil, err
+}
