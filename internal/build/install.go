@@ -27,6 +27,8 @@ var (
 		{[]string{"chromium", "chromium-browser", "google-chrome"}, "chromium"},
 		{[]string{"node", "nodejs"}, "nodejs"},
 		{[]string{"npm"}, "npm"},
+		{[]string{"/usr/lib/python3/dist-packages/grpc/__init__.py"}, "python3-grpcio"},
+		{[]string{"/usr/lib/python3/dist-packages/google/protobuf/__init__.py"}, "python3-protobuf"},
 		{[]string{"java"}, "default-jre-headless"},
 		{[]string{"mvn"}, "maven"},
 	}

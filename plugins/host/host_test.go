@@ -18,6 +18,7 @@ import (
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/plugins/contract"
 	"github.com/tallylog/tally/plugins/host"
+	"github.com/tallylog/tally/plugins/pluginapi"
 	"github.com/tallylog/tally/processors/processor"
 	"github.com/tallylog/tally/strictyaml"
 )
@@ -36,6 +37,10 @@ var rogueOnce = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(pluginapi.CookieKey) == pluginapi.CookieValue { // started as the plugin of the benchmark
+		pluginapi.Serve(ten{})
+		return
+	}
 	code := m.Run()
 	if path, _ := rogueOnce(); path != "" {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -214,7 +219,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: got %v\nwant %s\n%s", keys, err, want, log)
 		}
 	}
-	f("config: {moed: x}\n", "test.yml:4: config.moed: unknown key of the plugin r; known here are mark, mode; did you mean mode?")
+	f("config: {moed: x}\n", "test.yml:4: config.moed: unknown option of the plugin; known here are mark, mode; did you mean mode?")
 	f("config: {mode: 7}\n", "test.yml:4: config.mode: a value of another type is wanted: string")
 	f("config: {mode: unconfigurable}\n", "test.yml:4: config: the plugin r: this mode does not suit me")
 	f("environment: [ROGUE=writes]\n", `the field "tally.position" belongs to the server`)

@@ -25,9 +25,9 @@ func (c *Config) fill(options []pluginapi.Option) ([]byte, error) {
 	err := c.Options.Pairs(func(name string, key, _ strictyaml.Node) error {
 		if !slices.Contains(names, name) {
 			if len(names) == 0 {
-				return key.Errorf("unknown key; the plugin %s has no options", c.Name)
+				return key.Errorf("unknown option: the plugin has none")
 			}
-			return key.Errorf("unknown key of the plugin %s; %s", c.Name, strictyaml.Known(name, names))
+			return key.Errorf("unknown option of the plugin; %s", strictyaml.Known(name, names))
 		}
 		return nil
 	})

@@ -165,7 +165,11 @@ func (s *session) process(ctx context.Context, events []*event.Event) ([]proto.R
 			return nil, ctx.Err()
 		}
 	}
-	in := proto.AppendBatch(make([]byte, 0, 4096), events, s.reads)
+	size := 1024
+	for _, e := range events {
+		size += proto.Size(e)
+	}
+	in := proto.AppendBatch(make([]byte, 0, size), events, s.reads)
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(s.c.Timeout))
 	defer cancel()
 	out, err := s.call(ctx, "Process", in)
