@@ -12,6 +12,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common/cfgtype"
 	"github.com/elastic/beats/v7/libbeat/common/match"
 	"github.com/elastic/beats/v7/libbeat/reader/readfile/encoding"
+	"github.com/elastic/beats/v7/libbeat/reader/readjson"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,6 +28,13 @@ type config struct {
 	PartialTimeout time.Duration    `config:"partial_timeout"`
 	MaxOpenFiles   int              `config:"max_open_files" validate:"min=0"`
 	Multiline      *multiline       `config:"multiline"`
+	Container      *container       `config:"container"`
+	JSON           *readjson.Config `config:"json"`
+	IncludeLines   []match.Matcher  `config:"include_lines"`
+	ExcludeLines   []match.Matcher  `config:"exclude_lines"`
+	TailFiles      bool             `config:"tail_files"`
+	ScanFrequency  time.Duration    `config:"scan_frequency" validate:"min=0"`
+	HarvesterLimit int              `config:"harvester_limit" validate:"min=0"`
 	MaxInFlight    cfgtype.ByteSize `config:"max_in_flight"`
 
 	patterns []pattern
@@ -51,14 +59,40 @@ var commonKeys = []string{
 
 var ownKeys = []string{
 	"paths", "exclude_files", "ignore_older", "encoding", "max_bytes", "start", "rescan_interval", "partial_timeout",
-	"max_open_files", "max_in_flight", "multiline",
+	"max_open_files", "max_in_flight", "multiline", "container", "json", "include_lines", "exclude_lines",
+	"tail_files", "scan_frequency", "harvester_limit",
 }
+
+// without are options of Filebeat's that have nothing to do here, and why.
+var without = map[string]string{
+	"close_inactive": closing, "close_removed": closing, "close_renamed": closing, "close_eof": closing, "close_timeout": closing, "close": closing,
+	"clean_inactive": cleaning, "clean_removed": cleaning,
+	"symlinks":              "symbolic links are always followed, and a file with several names is read once",
+	"recursive_glob":        "** always stands for up to 8 directories",
+	"backoff":               "inotify tells of every write",
+	"max_backoff":           "inotify tells of every write",
+	"backoff_factor":        "inotify tells of every write",
+	"file_identity":         "inode, birth time and first line identify a file",
+	"parsers":               "container, json and multiline are keys of the input, and are always applied in this order",
+	"harvester_buffer_size": "reading is by 128 KiB",
+	"prospector":            "paths, rescan_interval and exclude_files are keys of the input",
+	"document_type":         "fields.type has this meaning",
+}
+
+const (
+	closing  = "a file stays open until all that it can give is acknowledged; max_open_files bounds their number"
+	cleaning = "a file that is gone is forgotten a week later"
+)
 
 // parse reads and checks the configuration of one input. A key that nobody reads is an error.
 func parse(c *common.Config) (config, error) {
 	cfg := defaults()
 	for _, k := range c.GetFields() {
-		if !slices.Contains(ownKeys, strings.Split(k, ".")[0]) && !slices.Contains(commonKeys, strings.Split(k, ".")[0]) {
+		key := strings.Split(k, ".")[0]
+		if why := without[key]; why != "" {
+			return cfg, fmt.Errorf("cannot use applog input: %q has no place in it: %s", k, why)
+		}
+		if !slices.Contains(ownKeys, key) && !slices.Contains(commonKeys, key) {
 			return cfg, fmt.Errorf("cannot use applog input: unknown key %q (its keys are %s)", k, strings.Join(ownKeys, ", "))
 		}
 	}
@@ -72,6 +106,18 @@ func parse(c *common.Config) (config, error) {
 }
 
 func (c *config) complete() error {
+	if c.TailFiles {
+		c.Start = "tail"
+	}
+	if c.ScanFrequency > 0 {
+		c.RescanInterval = c.ScanFrequency
+	}
+	if c.MaxOpenFiles == 0 {
+		c.MaxOpenFiles = c.HarvesterLimit
+	}
+	if c.JSON != nil && c.Multiline != nil && c.JSON.MessageKey == "" {
+		return errors.New("json with multiline needs json.message_key, whose texts are joined")
+	}
 	if c.Start != "head" && c.Start != "tail" {
 		return fmt.Errorf("start is %q, want head or tail", c.Start)
 	}

@@ -47,8 +47,8 @@ type files struct {
 	waiting  map[string]struct{}  // paths that max_open_files keeps closed
 	open     int
 	lost     int64 // sources that ended with a loss
-	scanning bool // the first scan is under way
-	initial  bool // what is found was there at the start
+	scanning bool  // the first scan is under way
+	initial  bool  // what is found was there at the start
 
 	sources map[string]*source
 	byIno   map[uint64][]*source

@@ -51,7 +51,7 @@ func Plugin(log *logp.Logger, store *positions.Store, options Options) input.Plu
 			in := newInput(parsed, log.Named(Name), store, c, hostid.Get())
 			in.controls = options.Controls
 			in.board = options.Board
-			in.bundles = options.Bundles && !cfg.HasField("processors")
+			in.bundles = options.Bundles && !cfg.HasField("processors") && parsed.JSON == nil && parsed.Container == nil
 			return in, nil
 		}),
 	}
@@ -102,8 +102,8 @@ type Input struct {
 	inFlight   int64      // bytes of the turns published and not settled
 	stopped    bool
 	workers    []*worker
-	crowded    bool          // files wait until others can be closed
-	handedBack []*source     // whose file does not hold what was read from it
+	crowded    bool      // files wait until others can be closed
+	handedBack []*source // whose file does not hold what was read from it
 	seen       status.Summary
 	inbox      chan struct{} // has room for one: the discoverer should look at the sources
 }
@@ -128,7 +128,7 @@ func (in *Input) Run(ctx input.Context, pipeline beat.PipelineConnector) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for range workers {
-		w := &worker{in: in, ready: sync.NewCond(&in.mu), buf: make([]byte, windowLen+sliceLen)}
+		w := &worker{in: in, ready: sync.NewCond(&in.mu), buf: make([]byte, windowLen+sliceLen), parser: newParser(&in.cfg)}
 		client, err := pipeline.ConnectWith(beat.ClientConfig{
 			PublishMode: beat.GuaranteedSend,
 			CloseRef:    ctx.Cancelation, // ends a Publish that blocks when the input is stopped

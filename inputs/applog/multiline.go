@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/common/match"
@@ -16,9 +17,10 @@ import (
 // event cuts the rest as before.
 type multiline struct {
 	Type     string         `config:"type"`
-	Pattern  *match.Matcher `config:"pattern" validate:"required"`
+	Preset   string         `config:"preset"` // in place of pattern, negate and match
+	Pattern  *match.Matcher `config:"pattern"`
 	Negate   bool           `config:"negate"`
-	Match    string         `config:"match" validate:"required"`
+	Match    string         `config:"match"`
 	MaxLines int            `config:"max_lines"`
 	Timeout  time.Duration  `config:"timeout"`
 }
@@ -30,6 +32,16 @@ func (m *multiline) InitDefaults() { m.Type, m.MaxLines, m.Timeout = "pattern", 
 func (m *multiline) Validate() error {
 	if m.Type != "pattern" {
 		return fmt.Errorf("multiline.type is %q, and only pattern is supported", m.Type)
+	}
+	switch {
+	case m.Preset != "" && (m.Pattern != nil || m.Negate || m.Match != ""):
+		return errors.New("multiline.preset excludes pattern, negate and match")
+	case m.Preset != "" && presets[m.Preset] == nil:
+		return fmt.Errorf("multiline.preset is %q, want one of %s", m.Preset, strings.Join(presetNames(), ", "))
+	case m.Preset != "":
+		m.Match = "after"
+	case m.Pattern == nil:
+		return errors.New("multiline needs a pattern or a preset")
 	}
 	if m.Match != "after" && m.Match != "before" {
 		return errors.New("multiline.match must be after or before")
@@ -45,12 +57,17 @@ func (m *multiline) Validate() error {
 func (m *multiline) join(f *format, b []byte, at int64, cuts []int64, lines, out []span) (events []span, open int) {
 	first := 0
 	for i, sp := range lines {
-		if i > first && m.Match == "after" && !m.marked(f, b, sp) {
+		text, before := f.decode(b[sp.from:sp.text]), ""
+		if m.Preset != "" && i > first {
+			before = f.decode(b[lines[i-1].from:lines[i-1].text])
+		}
+		marked := m.matches(text, before)
+		if i > first && m.Match == "after" && !marked {
 			out = append(out, over(lines[first:i]))
 			first = i
 		}
 		switch {
-		case m.Match == "before" && !m.marked(f, b, sp), i-first+1 >= m.MaxLines, slices.Contains(cuts, at+int64(sp.to)):
+		case m.Match == "before" && !marked, i-first+1 >= m.MaxLines, slices.Contains(cuts, at+int64(sp.to)):
 			out = append(out, over(lines[first:i+1]))
 			first = i + 1
 		}
@@ -58,8 +75,13 @@ func (m *multiline) join(f *format, b []byte, at int64, cuts []int64, lines, out
 	return out, first
 }
 
-func (m *multiline) marked(f *format, b []byte, sp span) bool {
-	return m.Pattern.MatchString(f.decode(b[sp.from:sp.text])) != m.Negate
+// matches says whether a line belongs to its neighbour: with a preset to the line before it, which is before, empty where an event
+// begins.
+func (m *multiline) matches(text, before string) bool {
+	if m.Preset != "" {
+		return presets[m.Preset].continues(text, before)
+	}
+	return m.Pattern.MatchString(text) != m.Negate
 }
 
 // over spans lines that follow each other.

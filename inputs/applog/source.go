@@ -23,6 +23,7 @@ type source struct {
 	shipped  int64  // end of the last event published that no processor dropped
 	scanned  int64  // there is no newline in [read, scanned)
 	reported string // the last error said
+	want     int    // how much the next turn reads, where a slice was not enough; 0 for a slice
 	atEnd    bool   // the last turn read and shipped all there is
 
 	// These are guarded by Input.mu. Source, Path, Inode, Born, Head, HeadLen, Inc of rec never change.
@@ -111,6 +112,9 @@ func (s *source) settle() (bytes int64) {
 // /…/<pod UID>/volumes/kubernetes.io~empty-dir/applog-<service UUID>-endname-<title>/x.log
 func podFields(path string) common.MapStr {
 	segs := strings.Split(path, "/")
+	if f := containerFields(segs); f != nil {
+		return f
+	}
 	for i := len(segs) - 2; i >= 3; i-- {
 		name, ok := strings.CutPrefix(segs[i], "applog-")
 		if !ok || segs[i-1] != "kubernetes.io~empty-dir" || segs[i-2] != "volumes" {
@@ -127,4 +131,50 @@ func podFields(path string) common.MapStr {
 		return out
 	}
 	return nil
+}
+
+// containerFields reads what kubelet's and docker's names of container log files say:
+// /var/log/containers/<pod>_<namespace>_<container>-<64 hex digits>.log, /var/log/pods/<namespace>_<pod>_<uid>/<container>/<n>.log,
+// /var/lib/docker/containers/<id>/<id>-json.log. None of the names but a container's id may hold an underscore.
+func containerFields(segs []string) common.MapStr {
+	n := len(segs)
+	if n < 3 {
+		return nil
+	}
+	dir, file := segs[n-2], segs[n-1]
+	kubernetes := func(pod, namespace, container string) common.MapStr {
+		return common.MapStr{
+			"pod": common.MapStr{"name": pod}, "namespace": namespace, "container": common.MapStr{"name": container},
+		}
+	}
+	stem, isLog := strings.CutSuffix(file, ".log")
+	switch {
+	case dir == "containers" && isLog:
+		parts := strings.Split(stem, "_")
+		if len(parts) != 3 {
+			return nil
+		}
+		dash := strings.LastIndexByte(parts[2], '-')
+		if dash < 1 || !isContainerID(parts[2][dash+1:]) {
+			return nil
+		}
+		return common.MapStr{
+			"kubernetes": kubernetes(parts[0], parts[1], parts[2][:dash]), "container": common.MapStr{"id": parts[2][dash+1:]},
+		}
+	case n >= 4 && segs[n-4] == "pods":
+		parts := strings.Split(segs[n-3], "_")
+		if len(parts) != 3 {
+			return nil
+		}
+		k := kubernetes(parts[1], parts[0], dir)
+		k["pod"].(common.MapStr)["uid"] = parts[2]
+		return common.MapStr{"kubernetes": k}
+	case segs[n-3] == "containers" && isContainerID(dir):
+		return common.MapStr{"container": common.MapStr{"id": dir}}
+	}
+	return nil
+}
+
+func isContainerID(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -27,6 +27,7 @@ type worker struct {
 
 	// These belong to the worker's goroutine.
 	buf     []byte
+	parser  *parser // nil where lines are taken as they are
 	spans   []span
 	events  []span
 	now     time.Time
@@ -77,6 +78,9 @@ func (w *worker) run() {
 func (w *worker) turn(s *source, file *os.File, cuts []int64, flush flushing) (more bool) {
 	k := min(s.read, windowLen)
 	buf := w.buf[:k+sliceLen]
+	if s.want > sliceLen {
+		buf = make([]byte, k+int64(min(s.want, w.in.cfg.maxParsed())))
+	}
 	n, err := file.ReadAt(buf, s.read-k)
 	if err != nil && !errors.Is(err, io.EOF) {
 		w.failed(s, err)
@@ -92,6 +96,9 @@ func (w *worker) turn(s *source, file *os.File, cuts []int64, flush flushing) (m
 		return w.skipHole(s, file, s.read+int64(hole))
 	}
 	spans, used := s.format.split(data, s.read, cuts, w.spans[:0])
+	if w.parser != nil && (used > 0 || eof || len(data) < w.in.cfg.maxParsed()) {
+		return w.parsedTurn(s, data, buf[:n], k, spans, used, cuts, flush, eof)
+	}
 	if used == 0 && !eof {
 		if hole := s.format.nuls(data); hole > 0 {
 			return w.skipHole(s, file, s.read+int64(hole))
@@ -115,6 +122,7 @@ func (w *worker) turn(s *source, file *os.File, cuts []int64, flush flushing) (m
 	if w.in.cfg.Multiline == nil {
 		w.spans = spans
 	}
+	spans = w.in.wantedSpans(&s.format, data, spans)
 	w.note(s, half)
 	if used == 0 {
 		s.atEnd = eof && len(data) == 0
