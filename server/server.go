@@ -37,6 +37,7 @@ import (
 	"github.com/tallylog/tally/server/storage/embedded"
 	"github.com/tallylog/tally/server/tail"
 	"github.com/tallylog/tally/server/web"
+	"github.com/tallylog/tally/server/webhook"
 	"github.com/tallylog/tally/strictyaml"
 )
 
@@ -248,6 +249,7 @@ func (s *Server) routes() {
 	s.clusters.Routes(mux)
 	mux.Handle("GET /api/v1/nodes", s.auth.Require(auth.Operate, http.HandlerFunc(s.nodes)))
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
+	mux.Handle("POST /webhook/applog", webhook.New())
 	mux.Handle("/api/", http.HandlerFunc(notFound))
 	mux.Handle("/", elastic.Root(s.auth.Require, web.Handler()))
 	s.health(mux)

@@ -10,7 +10,8 @@ import (
 	"text/template"
 )
 
-// Journal and Applog are the manifests of the design's two DaemonSets, Server that of the server.
+// Journal and Applog are the manifests of the design's two DaemonSets, Server that of the server, Webhook that of the webhook for applog
+// volumes, which wants the server's certificate.
 var (
 	//go:embed journal.yaml
 	Journal []byte
@@ -18,6 +19,8 @@ var (
 	Applog []byte
 	//go:embed server.yaml
 	Server []byte
+	//go:embed webhook.yaml
+	Webhook []byte
 
 	//go:embed agent.yaml.tmpl
 	agentText string

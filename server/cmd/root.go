@@ -85,7 +85,7 @@ Exit codes: 0 done, 1 it failed, 2 wrong usage or configuration, 3 credentials m
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), fsckCommand(), cleanCommand(), pluginCommand(), queryCommand(), tailCommand(), exportCommand(), pushCommand(), sourcesCommand(), explainCommand(),
-		tokenCommand(), userCommand(), tenantCommand(), deadLettersCommand(), storageCommand())
+		tokenCommand(), userCommand(), tenantCommand(), applogCommand(), deadLettersCommand(), storageCommand())
 	strict(root)
 	return root
 }
