@@ -76,6 +76,12 @@ func BenchmarkReaderEvent(b *testing.B) {
 	benchRead(b, func(e *entry) { c.event(e, time.Time{}) })
 }
 
+// BenchmarkReaderEntryFields makes events with the entry's own fields, as the seed's configuration has it.
+func BenchmarkReaderEntryFields(b *testing.B) {
+	c := newConverter(&config{EntryFields: &entryFields{Target: "journal", CleanNames: true, Numbers: true, Type: "journal", Beat: true}})
+	benchRead(b, func(e *entry) { c.event(e, time.Time{}) })
+}
+
 func benchRead(b *testing.B, f func(*entry)) {
 	// systemd-journal-remote rotates by itself.
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(writeBench(b)), "*.journal"))

@@ -304,7 +304,7 @@ func TestTailShipsWhatWasRead(t *testing.T) {
 // TestStaleCursor: a file that is not written, of a journal that is gone and of a clock that went ahead, is taken over no second time.
 func TestStaleCursor(t *testing.T) {
 	o := newOld(t)
-	o.write(o.cursor, fmt.Sprintf("s=%s;i=5;t=%x", testBoot, baseTime+97_000))
+	o.write(o.cursor, fmt.Sprintf("s=%s;i=5;t=%x", testBoot, baseTime+97_500))
 	not := common.MapStr{"cursor_file": common.MapStr{"write": false}}
 	r := o.start(nil, not)
 	o.want(r.wait(t, 2), "[99 100]", 0)
@@ -318,8 +318,29 @@ func TestStaleCursor(t *testing.T) {
 	}
 	r.stop(t)
 	o.x.lines(3).write(t, o.journal)
-	o.write(o.cursor, fmt.Sprintf("s=%s;i=6;t=%x", testBoot, baseTime+104_000)) // the old program has gone on
+	o.write(o.cursor, fmt.Sprintf("s=%s;i=6;t=%x", testBoot, baseTime+104_500)) // the old program has gone on
 	r = o.start(nil, not)
 	o.want(r.wait(t, 1), "[106]", 104)
+	r.stop(t)
+}
+
+// TestCopiedCursor: the journal of the cursor is gone, because it was in memory and was copied to disk. Reading goes on behind the copy,
+// also where another entry has its microsecond.
+func TestCopiedCursor(t *testing.T) {
+	o := newOld(t)
+	same := func(line int, monotonic int) {
+		fmt.Fprintf(o.x, "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=%s\nMESSAGE=line %d\n\n", baseTime+200_000, monotonic, testBoot, line)
+	}
+	same(100, 200_000)
+	same(101, 200_001)
+	o.x.write(t, o.journal)
+	o.write(o.cursor, fmt.Sprintf("s=%s;i=77;b=%s;m=%x;t=%x;x=1", testBoot, testBoot, 200_000, baseTime+200_000))
+	r := o.start(nil, nil)
+	o.want(r.wait(t, 1), "[102]", 0)
+	r.stop(t)
+	o.store = o.store + "2"
+	o.write(o.cursor, fmt.Sprintf("s=%s;i=77;b=%s;m=%x;t=%x;x=1", testBoot, testBoot, 1, baseTime+200_000))
+	r = o.start(nil, nil)
+	o.want(r.wait(t, 2), "[101 102]", 0)
 	r.stop(t)
 }

@@ -47,12 +47,7 @@ func (s *source) takeOver(p position, known bool, files []*file) (done bool, err
 			at = f.cursor.seq + 1
 		default:
 			s.log.Warnf("The cursor state file %q is of journal %s; this one is read from the same time on", s.cfg.CursorFile.Path, f.cursor.seqID)
-			// libsystemd's order over several journals is that of time.
-			var tail uint64
-			for _, file := range files {
-				tail = max(tail, file.tail)
-			}
-			if at, err = s.firstSince(f.cursor.realtime+1, files, tail); err != nil {
+			if at, err = s.firstAfter(f.cursor, files); err != nil {
 				return false, err
 			}
 		}
@@ -79,6 +74,41 @@ func (s *source) takeOver(p position, known bool, files []*file) (done bool, err
 	}
 	s.hold(p, known, files)
 	return true, s.account.begin(s.state())
+}
+
+// firstAfter finds where to go on behind the entry of another journal: libsystemd's order over several journals is that of time. The same
+// entry may be here as well, copied from the journal in memory; others of its microsecond are not taken for it.
+func (s *source) firstAfter(c cursor, files []*file) (uint64, error) {
+	var tail uint64
+	for _, file := range files {
+		tail = max(tail, file.tail)
+	}
+	at, err := s.firstSince(c.realtime, files, tail)
+	if err != nil || at > tail {
+		return at, err
+	}
+	var paths []string
+	for _, file := range files {
+		if file.entries > 0 && file.tail >= at {
+			paths = append(paths, file.path)
+		}
+	}
+	r, err := s.opener(paths, place{seqID: s.id, seq: at})
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	b, err := r.read()
+	for len(b) > 0 && err == nil {
+		var e entry
+		if b, err = e.unpack(b); err != nil || e.realtime != c.realtime {
+			break
+		}
+		if e.boot == c.boot && e.monotonic == c.monotonic {
+			return e.seq + 1, nil
+		}
+	}
+	return at, err
 }
 
 // toAdopt are the journals of the listing, and those of which nothing is left but pending entries of another program.

@@ -13,6 +13,7 @@ import (
 // TestPodsWithoutVolume: a DaemonSet for application logs as the seed's, which mounts nothing but the directories of the pods. Each of its pods
 // begins with no state at all and reads every file from its start; the server has every line once, and nothing is missing.
 func TestPodsWithoutVolume(t *testing.T) {
+	t.Parallel()
 	s := rig.NewServer(t, t.TempDir(), "").Start()
 	const program = "tallybeat"
 	n := rig.NewContainer(t, program)

@@ -153,6 +153,7 @@ func (k *logstash) events() []map[string]any {
 // entries of containers arrive with the fields that are included and no others, and a genuine Lumberjack server gets each of them
 // once, over a kill and with no state but the cursor file.
 func TestSeedJournal(t *testing.T) {
+	t.Parallel()
 	for program, root := range map[string]string{"journalbeat": "/var/log/journal", "tallybeat": "/run/log/journal"} {
 		t.Run(program, func(t *testing.T) {
 			t.Parallel()
@@ -214,6 +215,7 @@ func checkSeedEvent(t *testing.T, e map[string]any) {
 
 // TestSeedMetadataOnce looks at the bytes of the wire, where a decoder would not show a key that comes twice.
 func TestSeedMetadataOnce(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -252,6 +254,7 @@ func TestSeedMetadataOnce(t *testing.T) {
 // TestSeedJournalKilled kills the agent again and again while entries are written, and lets it lose its own registry, as the pods of the
 // seed's DaemonSet do: the server has every entry once, and its account is complete.
 func TestSeedJournalKilled(t *testing.T) {
+	t.Parallel()
 	s := rig.NewServer(t, t.TempDir(), "").Start()
 	n := newJournalNode(t, "journalbeat", "/var/log/journal")
 	n.write(300)
@@ -296,6 +299,7 @@ func TestSeedJournalKilled(t *testing.T) {
 
 // TestSeedUnreadableCursor ends the start with an error about the state, and leaves it alone.
 func TestSeedUnreadableCursor(t *testing.T) {
+	t.Parallel()
 	n := newJournalNode(t, "journalbeat", "/var/log/journal")
 	n.Write("data/journalbeat-cursor-state", "no cursor")
 	p := n.start("127.0.0.1:1")

@@ -15,6 +15,7 @@ import (
 // TestJournalbeatTakenOver replaces a Journalbeat 5 that had read more than it had acknowledgements for: first while Logstash is down, then with
 // kills at bad moments. The server gets what was waiting and what came after, each once, and its account has no gap.
 func TestJournalbeatTakenOver(t *testing.T) {
+	t.Parallel()
 	s := rig.NewServer(t, t.TempDir(), "").Start()
 	n := newJournalNode(t, "journalbeat", "/var/log/journal")
 	n.Write("journalbeat.yml", `
