@@ -61,7 +61,7 @@ func (c *cursorFileConfig) read(seek bool) (s foreignState, err error) {
 	case err != nil:
 		return s, fmt.Errorf("cannot read the cursor state file %q: %w", c.Path, err)
 	default:
-		if s.cursor, err = parseCursor(strings.TrimSpace(string(text))); err != nil {
+		if s.cursor, err = entryCursor(strings.TrimSpace(string(text))); err != nil {
 			return s, fmt.Errorf("cannot use the cursor state file %q, and leave it as it is; without it reading begins at cursor_seek_fallback: %w",
 				c.Path, err)
 		}
@@ -81,26 +81,43 @@ func (c *cursorFileConfig) read(seek bool) (s foreignState, err error) {
 	if err != nil {
 		return s, fmt.Errorf("cannot read the file of pending events %q: %w", c.Pending, err)
 	}
-	var events map[string]json.RawMessage
-	if err = json.Unmarshal(text, &events); err != nil {
+	if s.pending, err = parsePending(text); err != nil {
 		return s, fmt.Errorf("cannot use the file of pending events %q, and leave it as it is; without it these events are not shipped: %w",
 			c.Pending, err)
 	}
-	s.pending = map[id128]map[uint64]pendingEntry{}
+	return s, nil
+}
+
+// parsePending reads a JSON object with events by the cursors of their entries.
+func parsePending(text []byte) (map[id128]map[uint64]pendingEntry, error) {
+	var events map[string]json.RawMessage
+	if err := json.Unmarshal(text, &events); err != nil {
+		return nil, err
+	}
+	pending := map[id128]map[uint64]pendingEntry{}
 	for text, body := range events {
-		at, err := parseCursor(text)
+		at, err := entryCursor(text)
 		if err == nil && !bytes.HasPrefix(body, []byte("{")) {
-			err = errors.New("it has no event")
+			err = fmt.Errorf("the entry %q has no event", text)
 		}
 		if err != nil {
-			return s, fmt.Errorf("cannot use the file of pending events %q, and leave it as it is: the entry %q: %w", c.Pending, text, err)
+			return nil, err
 		}
-		if s.pending[at.seqID] == nil {
-			s.pending[at.seqID] = map[uint64]pendingEntry{}
+		if pending[at.seqID] == nil {
+			pending[at.seqID] = map[uint64]pendingEntry{}
 		}
-		s.pending[at.seqID][at.seq] = pendingEntry{at, body}
+		pending[at.seqID][at.seq] = pendingEntry{at, body}
 	}
-	return s, nil
+	return pending, nil
+}
+
+// entryCursor is parseCursor for cursors that other programs wrote: the number must be one that a journal can have.
+func entryCursor(s string) (cursor, error) {
+	c, err := parseCursor(s)
+	if err == nil && (c.seq == 0 || c.seq >= 1<<62) {
+		return c, fmt.Errorf("cannot use cursor %q: no entry has the number %d", s, c.seq)
+	}
+	return c, err
 }
 
 // cursorFile keeps the files up while an input runs. Its methods may be called from several goroutines.

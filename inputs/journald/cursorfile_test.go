@@ -191,10 +191,12 @@ func TestUnreadableState(t *testing.T) {
 	f("", "-", "cannot use the cursor state file")
 	f("garbage", "-", "cannot use the cursor state file")
 	f("s=1;i=2", "-", "cannot use the cursor state file")
+	f("s=0123456789abcdef0123456789abcdef;i=0", "-", "no entry has the number 0")
+	f("s=0123456789abcdef0123456789abcdef;i=ffffffffffffffff", "-", "no entry has the number")
 	f("-", "", "cannot use the file of pending events")
 	f("-", `{"s=0123456789abcdef0123456789abcdef;i=1":`, "cannot use the file of pending events")
 	f("-", `{"no cursor":{}}`, "no cursor")
-	f("-", `{"s=0123456789abcdef0123456789abcdef;i=1":5}`, "it has no event")
+	f("-", `{"s=0123456789abcdef0123456789abcdef;i=1":5}`, "has no event")
 	o := newOld(t)
 	if err := os.Mkdir(o.cursor, 0o700); err != nil {
 		t.Fatal(err)

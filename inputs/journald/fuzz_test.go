@@ -2,6 +2,7 @@ package journald
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"reflect"
 	"testing"
 )
@@ -122,4 +123,35 @@ func TestShimMatchesUnpack(t *testing.T) {
 	if string(e.get("MESSAGE")) != "hello" || e.get("EMPTY") == nil || e.seqID != journalID(t, path) {
 		t.Errorf("%+v", e)
 	}
+}
+
+// FuzzPending: a file of pending events is refused, or gives entries that can be shipped.
+func FuzzPending(f *testing.F) {
+	f.Add([]byte("{}\n"))
+	f.Add([]byte(`{"` + someCursor + `":{"@timestamp":"2023-11-14T22:13:20.000Z","journal":{"priority":6,"x":[1.5,{"y":18446744073709551615}]},"message":12}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		pending, err := parsePending(text)
+		if err != nil {
+			return
+		}
+		for id, entries := range pending {
+			for seq, p := range entries {
+				if p.cursor.seqID != id || p.cursor.seq != seq || seq == 0 || int64(seq+1) <= 0 {
+					t.Errorf("entry %d of %s is %+v", seq, id, p.cursor)
+				}
+				fields, err := p.fields()
+				if err != nil {
+					t.Errorf("%s cannot be read again: %v", p.body, err)
+				}
+				if m, ok := fields["message"]; ok {
+					if _, text := m.(string); !text {
+						t.Errorf("the message is %T", m)
+					}
+				}
+				if _, err := json.Marshal(fields); err != nil {
+					t.Errorf("%v cannot be shipped: %v", fields, err)
+				}
+			}
+		}
+	})
 }

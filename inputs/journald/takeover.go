@@ -274,19 +274,12 @@ func (s *source) shipBody(seq, skipped uint64) bool {
 		return false
 	}
 	delete(s.held, seq)
-	fields := common.MapStr{}
-	d := json.NewDecoder(bytes.NewReader(p.body))
-	d.UseNumber()
-	if err := d.Decode(&fields); err != nil {
+	fields, err := p.fields()
+	if err != nil {
 		s.log.Errorf("Cannot read the pending event of entry %d in journal %s: %v", seq, s.id, err)
 		return false
 	}
 	event := beat.Event{Timestamp: time.UnixMicro(int64(p.cursor.realtime)), Fields: fields}
-	delete(fields, "@timestamp")
-	if message, ok := fields["message"]; ok {
-		fields["message"] = fmt.Sprint(message)
-	}
-	plainNumbers(fields)
 	tally := common.MapStr{
 		"source": s.account.source, "from": int64(seq), "to": int64(seq + 1), "skipped": int64(skipped), "sum": strconv.FormatUint(p.cursor.xor, 16),
 	}
@@ -296,6 +289,22 @@ func (s *source) shipBody(seq, skipped uint64) bool {
 		s.lost(Range{From: int64(seq), To: int64(seq + 1), Reason: Skipped, Skipped: int64(skipped)})
 	}
 	return true
+}
+
+// fields are those of the event, but for its time, which is that of the entry.
+func (p *pendingEntry) fields() (common.MapStr, error) {
+	fields := common.MapStr{}
+	d := json.NewDecoder(bytes.NewReader(p.body))
+	d.UseNumber()
+	if err := d.Decode(&fields); err != nil {
+		return nil, err
+	}
+	delete(fields, "@timestamp")
+	if message, ok := fields["message"]; ok {
+		fields["message"] = fmt.Sprint(message)
+	}
+	plainNumbers(fields)
+	return fields, nil
 }
 
 // plainNumbers makes integers and floats of the numbers of a JSON object, as processors expect them.
