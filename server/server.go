@@ -18,6 +18,7 @@ import (
 	"github.com/tallylog/tally/server/admit"
 	"github.com/tallylog/tally/server/api"
 	"github.com/tallylog/tally/server/auth"
+	"github.com/tallylog/tally/server/backup"
 	"github.com/tallylog/tally/server/buffer"
 	"github.com/tallylog/tally/server/clean"
 	"github.com/tallylog/tally/server/cluster"
@@ -44,6 +45,8 @@ import (
 // Options for Run.
 type Options struct {
 	Config config.Config
+	// ConfigFile is where Config came from, for backups; empty without one.
+	ConfigFile string
 	// Dir holds everything that the server keeps.
 	Dir string
 	// AdminPassword for the user admin at the first start; empty for a random one.
@@ -88,6 +91,7 @@ type Server struct {
 	fed      chan struct{}
 	keeper   *retention.Keeper // nil where the store removes by itself
 	keeping  sync.WaitGroup
+	backing  sync.Mutex // held while a backup is taken
 	// handler serves once the rooms behind it stand; until then only health is answered.
 	handler atomic.Pointer[http.ServeMux]
 }
@@ -98,6 +102,9 @@ func Run(ctx context.Context, o Options) error {
 	s := &Server{o: o, hub: &tail.Hub{}, budget: intake.NewBudget(int64(o.Config.Buffer.Memory)), stopping: make(chan struct{}), started: time.Now()}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make data directory: %w", err)
+	}
+	if backup.Unfinished(o.Dir) {
+		return fmt.Errorf("a restore into %q did not finish: run tally storage restore again, into an empty directory", o.Dir)
 	}
 	if o.Config.HTTP.InClear() {
 		o.Log.Warn("HTTP is open beyond this machine without TLS: passwords and tokens can be read on the way; set http.tls, or put a proxy with TLS before it", "address", o.Config.HTTP.Address)
@@ -148,6 +155,9 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 		return "", err
 	}
 	if _, password, err = s.auth.EnsureAdmin(ctx, dir, s.o.AdminPassword); err != nil {
+		return "", errors.Join(err, s.auth.Close())
+	}
+	if err := clearSnapshots(dir); err != nil {
 		return "", errors.Join(err, s.auth.Close())
 	}
 	if s.letters, err = deadletter.Open(ctx, dir, deadletter.Options{MaxBytes: int64(c.Storage.DeadLetters), Log: s.o.Log}); err != nil {

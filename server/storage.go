@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storageapi"
@@ -31,4 +32,5 @@ func (s *Server) storageRoutes(mux *http.ServeMux) {
 		Type: s.o.Config.Storage.Type, Store: s.admit.Store(), Keeper: s.keeper, Auth: s.auth, TenantName: s.tenantName, Log: s.o.Log, Timeout: time.Minute,
 	}
 	h.Routes(mux)
+	mux.Handle("POST /api/v1/storage/backup", s.auth.Require(auth.Manage, http.HandlerFunc(s.postBackup)))
 }

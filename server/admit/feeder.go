@@ -40,14 +40,16 @@ type feeder struct {
 	seq   uint64 // all up to here are in the store
 	last  uint64 // newest record pushed
 	stop  bool
-	err   error // why feeding does not go on, nil when it does
+	err   error         // why feeding does not go on, nil when it does
+	ask   *ask          // somebody wants it to pause at a checkpoint
+	ended chan struct{} // closed when run returns
 	// checkpoints
 	covered  uint64 // the newest checkpoint
 	previous uint64 // the one before; segments up to here may go
 }
 
 func newFeeder(a *Admission, at, previous uint64) *feeder {
-	f := &feeder{a: a, seq: at, last: at, covered: at, previous: previous}
+	f := &feeder{a: a, seq: at, last: at, covered: at, previous: previous, ended: make(chan struct{})}
 	f.wake = sync.NewCond(&f.mu)
 	return f
 }
@@ -105,6 +107,7 @@ func (f *feeder) wakeAll() {
 
 // run feeds until ctx is done.
 func (f *feeder) run(ctx context.Context) {
+	defer close(f.ended)
 	stop := context.AfterFunc(ctx, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -133,6 +136,9 @@ func (f *feeder) run(ctx context.Context) {
 		if en != nil && !f.feed(ctx, en) {
 			return
 		}
+		if ask := f.asked(); ask != nil {
+			ask.done <- f.pause(ctx, ask)
+		}
 		if !time.Now().Before(next) {
 			if err := f.checkpoint(ctx); err != nil && ctx.Err() == nil {
 				f.a.o.Log.Error("cannot take a checkpoint; the buffer grows until it succeeds", "error", err)
@@ -157,7 +163,7 @@ func (f *feeder) head(next time.Time) *entry {
 			f.queue = f.queue[1:]
 			return en
 		}
-		if f.seq > f.covered && !time.Now().Before(next) {
+		if f.ask != nil && f.seq >= f.ask.from || f.seq > f.covered && !time.Now().Before(next) {
 			return nil
 		}
 		f.wake.Wait()
@@ -253,4 +259,67 @@ func (a *Admission) Lag() (records int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.queue), f.err
+}
+
+// ask is a request to pause.
+type ask struct {
+	from uint64 // the first record at which it may
+	f    func(seq uint64) error
+	done chan error
+}
+
+func (f *feeder) asked() *ask {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.ask
+	if a == nil || f.seq < a.from {
+		return nil
+	}
+	f.ask = nil
+	return a
+}
+
+func (f *feeder) pause(ctx context.Context, a *ask) error {
+	if err := f.checkpoint(ctx); err != nil {
+		return err
+	}
+	return a.f(f.covered)
+}
+
+// ErrPaused is returned by AtCheckpoint while another is under way.
+var ErrPaused = errors.New("feeding is paused already")
+
+// AtCheckpoint waits until everything admitted before it is fed, takes a checkpoint and calls g with its sequence number. Until g returns nothing is fed, so that the store, the checkpoint
+// files and what g finds in them stand at that record. Batches are admitted meanwhile, into the buffer.
+func (a *Admission) AtCheckpoint(ctx context.Context, g func(seq uint64) error) error {
+	f := a.feeder
+	x := &ask{f: g, done: make(chan error, 1)}
+	f.mu.Lock()
+	if f.ask != nil {
+		f.mu.Unlock()
+		return ErrPaused
+	}
+	if f.stop {
+		f.mu.Unlock()
+		return ErrStopped
+	}
+	f.ask, x.from = x, f.last
+	f.wake.Broadcast()
+	f.mu.Unlock()
+	select {
+	case err := <-x.done:
+		return err
+	case <-f.ended:
+		return ErrStopped
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	if f.ask == x {
+		f.ask = nil
+		f.wake.Broadcast()
+		f.mu.Unlock()
+		return ctx.Err()
+	}
+	f.mu.Unlock()
+	return <-x.done // it has begun
 }

@@ -114,6 +114,14 @@ func openDB(ctx context.Context, dir string) (*sql.DB, error) {
 	return db, nil
 }
 
+// SaveTo writes a copy of the database, as of one moment, to a file that must not exist.
+func (s *Store) SaveTo(ctx context.Context, file string) error {
+	if _, err := s.db.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
+		return fmt.Errorf("cannot copy %q to %q: %w", FileName, file, err)
+	}
+	return nil
+}
+
 // private makes path readable by its owner alone before SQLite sees it; SQLite gives the same mode to the files it puts
 // beside the database.
 func private(path string) error {

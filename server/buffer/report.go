@@ -67,6 +67,15 @@ func (s *scan) report() Report {
 	return r
 }
 
+// Hold keeps servers from the log in dir until release is called. While a server has it open it returns ErrLocked.
+func Hold(dir string) (release func() error, err error) {
+	lock, err := lockDir(dir, syscall.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	return lock.Close, nil
+}
+
 // Check reads the log in dir and changes nothing. While a server has the log open it returns ErrLocked.
 func Check(dir string) (Report, error) {
 	lock, err := lockDir(dir, syscall.LOCK_SH)

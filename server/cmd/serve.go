@@ -79,7 +79,7 @@ func serve(c *cobra.Command, cfg config.Config, dir, file string) error {
 		defer signal.Stop(reload)
 	}
 	err = server.Run(c.Context(), server.Options{
-		Config: cfg, Dir: dir, AdminPassword: os.Getenv("TALLY_ADMIN_PASSWORD"), Log: log, Version: Version, Reload: reload, ReadPipelines: readAgain(file), ReadPlugins: pluginsAgain(file),
+		Config: cfg, ConfigFile: file, Dir: dir, AdminPassword: os.Getenv("TALLY_ADMIN_PASSWORD"), Log: log, Version: Version, Reload: reload, ReadPipelines: readAgain(file), ReadPlugins: pluginsAgain(file),
 		Started: func(http, lumberjack, password string) {
 			scheme := "http"
 			if cfg.HTTP.TLS.Certificate != "" {

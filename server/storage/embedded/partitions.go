@@ -15,6 +15,7 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/backup"
 	"github.com/tallylog/tally/server/query"
 	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
@@ -244,4 +245,49 @@ func (s *Store) Limits() map[string]retention.Limit {
 		}
 	}
 	return all
+}
+
+// Snapshot links the files of the store into dir, which must be on the same file system. What was durable before is in there; rows that
+// are appended meanwhile may be or not. Each class is closed for the moment of its linking, as by Remove.
+func (s *Store) Snapshot(ctx context.Context, dir string) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	for _, c := range s.classes {
+		if err := s.snapshot(ctx, c, dir); err != nil {
+			return err
+		}
+	}
+	s.planMu.Lock()
+	defer s.planMu.Unlock()
+	for _, name := range []string{planFile, "tenants"} {
+		// Copied, for tenants is appended to.
+		b, err := os.ReadFile(filepath.Join(s.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot copy %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) snapshot(ctx context.Context, c *class, dir string) error {
+	if err := lockWithin(ctx, c); err != nil {
+		return err
+	}
+	defer c.use.Unlock()
+	rel, err := filepath.Rel(s.dir, c.dir)
+	if err != nil {
+		return err
+	}
+	c.ls.MustClose()
+	defer func() { c.ls = s.openRows(c) }()
+	// The caches are made again; every other file of logstorage is written once and then only replaced or removed.
+	return backup.Link(c.dir, filepath.Join(dir, rel), func(name string) bool { return name == "cache" || name == "flock.lock" })
 }
