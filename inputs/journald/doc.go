@@ -10,7 +10,7 @@
 // lets the sources of a path read in turn, fileset.go keeps a reader on the files that are needed, reader.go and shim.c take
 // entries out of libsystemd in packed batches, batch.go unpacks them, source.go goes through them in order, gap.go explains
 // numbers that do not come, flush.go finds copies, match.go filters, partial.go joins docker's pieces,
-// convert.go names the fields, or entryfields.go leaves them their own, ack.go keeps the position once the event is acknowledged, and cursorfile.go the state
+// convert.go names the fields, or entryfields.go leaves them their own with what catalog.go knows, ack.go keeps the position once the event is acknowledged, and cursorfile.go the state
 // of Journalbeat 5, from which takeover.go begins.
 //
 // What must hold: every sequence number is shipped, or skipped deliberately, or reported as lost with its range and reason; a

@@ -27,6 +27,8 @@ type entryFields struct {
 	Type string `config:"type"`
 	// Beat adds beat.name, beat.hostname and beat.version, as libbeat 5 did.
 	Beat bool `config:"beat"`
+	// Catalog adds catalog_entry, what the machine's message catalog says of the entry, where it says something.
+	Catalog bool `config:"catalog"`
 
 	agent common.MapStr // what Beat adds
 }
@@ -47,9 +49,10 @@ func (c *entryFields) Validate() error {
 // entryConverter makes events of entries under an entryFields. It is used by one goroutine.
 type entryConverter struct {
 	entryFields
-	target []string
-	known  map[string]*entryField
-	names  struct{ message, cursor, realtime, monotonic string }
+	target  []string
+	known   map[string]*entryField
+	catalog catalog
+	names   struct{ message, cursor, realtime, monotonic, catalog string }
 }
 
 // entryField is a field of the journal: its key in the event, and what of its values is remembered.
@@ -65,6 +68,7 @@ func newEntryConverter(c entryFields) *entryConverter {
 	}
 	e.names.message, e.names.cursor = e.name("MESSAGE"), e.name("__CURSOR")
 	e.names.realtime, e.names.monotonic = e.name("__REALTIME_TIMESTAMP"), e.name("__MONOTONIC_TIMESTAMP")
+	e.names.catalog = e.name("CATALOG_ENTRY")
 	return e
 }
 
@@ -123,6 +127,11 @@ func (c *entryConverter) event(e *entry) beat.Event {
 				v = join(old, v, false)
 			}
 			in[f.key] = v
+		}
+	}
+	if c.Catalog {
+		if text := c.catalog.explain(e); text != "" {
+			in[c.names.catalog] = text
 		}
 	}
 	in[c.names.cursor] = e.cursor.String()

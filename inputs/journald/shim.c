@@ -23,6 +23,7 @@ static struct {
 	__typeof__(&sd_journal_set_data_threshold) set_data_threshold;
 	__typeof__(&sd_journal_restart_data) restart_data;
 	__typeof__(&sd_journal_enumerate_data) enumerate_data;
+	__typeof__(&sd_journal_get_catalog_for_message_id) catalog; /* may be absent */
 } sd;
 
 int tally_load(const char **why) {
@@ -51,6 +52,7 @@ int tally_load(const char **why) {
 		LOAD(enumerate_data, "sd_journal_enumerate_data")
 	}
 #undef LOAD
+	sd.catalog = (__typeof__(sd.catalog))dlsym(lib, "sd_journal_get_catalog_for_message_id");
 	return 0;
 }
 
@@ -320,4 +322,11 @@ void tally_close(struct tally_journal *t) {
 	if (t->j && !t->broken)
 		close_guarded(t);
 	free(t);
+}
+
+char *tally_catalog(const unsigned char id[16]) {
+	char *text = NULL;
+	sd_id128_t message;
+	memcpy(&message, id, sizeof message);
+	return sd.catalog && sd.catalog(message, &text) >= 0 ? text : NULL;
 }

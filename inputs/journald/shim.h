@@ -28,4 +28,7 @@ long tally_read(struct tally_journal *t, unsigned char *buf, size_t cap, int max
 
 void tally_close(struct tally_journal *t);
 
+/* tally_catalog looks a message id up in the catalog of this machine: a text for the caller to free, NULL where there is none. */
+char *tally_catalog(const unsigned char id[16]);
+
 #endif

@@ -94,8 +94,14 @@ func (n *journalNode) write(count int) {
 			fmt.Fprintf(&b, "MESSAGE=entry %d of the system\nSYSLOG_IDENTIFIER=systemd\nPRIORITY=6\n\n", n.n)
 		}
 	}
+	n.append(b.String())
+}
+
+// append writes entries in the journal's export format.
+func (n *journalNode) append(entries string) {
+	n.t.Helper()
 	c := exec.Command(journalRemote(n.t), "-o", n.Path(n.journal), "-")
-	c.Stdin = strings.NewReader(b.String())
+	c.Stdin = strings.NewReader(entries)
 	if out, err := c.CombinedOutput(); err != nil {
 		n.t.Fatalf("cannot write the journal: %v\n%s", err, out)
 	}

@@ -122,3 +122,27 @@ func cursorsOf(t *testing.T, n *journalNode) (all []string) {
 	}
 	return all
 }
+
+// TestCatalog: entries with a MESSAGE_ID carry what the machine's message catalog says of them, as Journalbeat 5 had it.
+func TestCatalog(t *testing.T) {
+	t.Parallel()
+	k, n := newLogstash(t), newJournalNode(t, "journalbeat", "/var/log/journal")
+	n.Write("journalbeat.yml", "journalbeat: {seek_position: head, clean_field_names: true, move_metadata_to_field: journal}\noutput.logstash.hosts: [\"${LOGSTASH_HOST}\"]\n")
+	n.Write("usr/lib/systemd/catalog/test.catalog", "-- f77379a8490b408bbe5f6940505a777b\nSubject: Unit @UNIT@\nDefined-By: test\n\nThe unit @UNIT@ of @NOBODY@ began.\n")
+	if out, err := exec.Command("journalctl", "--update-catalog", "--root", n.Root).CombinedOutput(); err != nil {
+		t.Fatalf("journalctl: %v\n%s", err, out)
+	}
+	entry := "__REALTIME_TIMESTAMP=1767225600000000\n__MONOTONIC_TIMESTAMP=1\n_BOOT_ID=b4d5f19eb0fa4460a1155cdb19fcdcf9\nMESSAGE=began\nUNIT=a.service\nMESSAGE_ID="
+	n.append(entry + "f77379a8490b408bbe5f6940505a777b\n\n" + entry + "0123456789abcdef0123456789abcdef\n\n" + entry + "none\n\n")
+	n.start(k.addr)
+	rig.Eventually(t, time.Minute, "events have arrived", func() bool { return len(k.events()) == 3 })
+	for i, want := range []any{"Subject: Unit a.service\nDefined-By: test\n\nThe unit a.service of NOBODY began.\n", nil, nil} {
+		e := k.events()[i]
+		if got := e["journal"].(map[string]any)["catalog_entry"]; got != want || e["message"] != "began" {
+			t.Errorf("event %d has the explanation %q, want %q", i, got, want)
+		}
+		if beat, _ := e["beat"].(map[string]any); e["type"] != "journal" || beat["name"] == nil || beat["hostname"] == nil || beat["version"] == nil {
+			t.Errorf("event %v", e)
+		}
+	}
+}

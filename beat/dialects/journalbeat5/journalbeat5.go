@@ -87,7 +87,7 @@ func (Dialect) Translate(c map[string]any) (dialect.Result, error) {
 	// What differs between the defaults of Journalbeat and ours stands there in any case.
 	t.in = map[string]any{
 		"type": "journald", "id": section, "seek": "tail", "cursor_seek_fallback": "tail",
-		"entry_fields": map[string]any{"type": "journal", "beat": true},
+		"entry_fields": map[string]any{"type": "journal", "beat": true, "catalog": true},
 		"cursor_file":  map[string]any{"path": ".journalbeat-cursor-state", "write": false, "pending": ".journalbeat-pending-queue"},
 	}
 	_, seeks := s["seek_position"]
