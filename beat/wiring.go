@@ -6,8 +6,10 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/publisher/processing"
 
+	plugin "github.com/tallylog/tally/beat/plugins"
 	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/outputs/fanout"
+	"github.com/tallylog/tally/plugins/host"
 )
 
 // wiring is what the beater shares with the parts that libbeat makes before it.
@@ -15,8 +17,9 @@ type wiring struct {
 	running, stopping func() // called when the beat begins to run and to stop
 	single            bool   // something looks at every single event before the output gets it; set while libbeat is configured
 	acked             *published
-	board             *status.Board // what the running inputs know
-	config            string        // fingerprint of the configuration
+	board             *status.Board   // what the running inputs know
+	config            string          // fingerprint of the configuration
+	plugins           *plugin.Plugins // nil without any
 }
 
 // processing is libbeat's own, and notes on its way what of the configuration bundles could not pass unseen.
@@ -29,6 +32,10 @@ func (w *wiring) processing() processing.SupportFactory {
 			for _, kind := range q.GetFields() {
 				w.single = w.single || kind != "mem"
 			}
+		}
+		var err error
+		if w.plugins, cfg, err = plugin.Cut(cfg, host.Options{Log: plugin.Log(log.Named("plugin")), Host: info.Beat + " " + info.Version}); err != nil {
+			return nil, err
 		}
 		return next(info, log, cfg)
 	}
