@@ -3,6 +3,7 @@ package journalbeat5
 import (
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +61,8 @@ var keys = map[string]func(t *translation, key string, v any) error{
 	"move_metadata_to_field": func(t *translation, key string, v any) error {
 		if s := dialect.Text(v); oddDots.MatchString(s) {
 			return fmt.Errorf("%q has a dot too many: write a name with single dots between its parts", s)
+		} else if first, _, _ := strings.Cut(s, "."); first == "message" || first == "type" || strings.HasPrefix(first, "@") {
+			return fmt.Errorf("%q is another field of the event: write a name like journal", first)
 		}
 		return is("entry_fields.target")(t, key, v)
 	},
@@ -68,12 +71,19 @@ var keys = map[string]func(t *translation, key string, v any) error{
 	"parse_priority":        is("entry_fields.priority_names"),
 	"parse_syslog_facility": is("entry_fields.facility_names"),
 	"default_type":          is("entry_fields.type"),
-	"units":                 list("units"),
-	"kernel":                nil, // by Translate, as it depends on units
-	"identifiers":           list("identifiers"),
-	"match_patterns":        patterns,
-	"matches":               patterns,
-	"journal_paths":         list("paths"),
+	"units": func(t *translation, key string, v any) error {
+		for _, u := range dialect.List(v) {
+			if _, err := path.Match(dialect.Text(u), ""); err != nil || dialect.Text(u) == "" {
+				return fmt.Errorf("%q is neither the name of a unit nor a pattern: write one like docker.service or kube*", dialect.Text(u))
+			}
+		}
+		return list("units")(t, key, v)
+	},
+	"kernel":         nil, // by Translate, as it depends on units
+	"identifiers":    list("identifiers"),
+	"match_patterns": patterns,
+	"matches":        patterns,
+	"journal_paths":  list("paths"),
 }
 
 var oddDots = regexp.MustCompile(`\.{2,}|\.$`)
