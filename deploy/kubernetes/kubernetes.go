@@ -2,7 +2,9 @@ package kubernetes
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,16 +61,11 @@ func (a Agent) Manifest() ([]byte, error) {
 	case a.Token == "" && (a.URL != "" || a.CA != ""):
 		return nil, errors.New("cannot make the agent's manifest: a URL or a CA without a token")
 	}
-	// JSON's strings are YAML's too, whatever is in them. In the agent's own configuration ${ would begin a variable.
+	// JSON's strings are YAML's too, whatever is in them.
 	funcs := template.FuncMap{"json": func(s string) (string, error) {
 		b, err := json.Marshal(s)
 		return string(b), err
 	}}
-	for _, s := range []string{a.Cluster, a.URL, a.Lumberjack} {
-		if regexp.MustCompile(`\$\{|%\{`).MatchString(s) {
-			return nil, fmt.Errorf("cannot make the agent's manifest: %q holds a variable", s)
-		}
-	}
 	t, err := template.New("agent.yaml").Funcs(funcs).Parse(agentText)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the template of the agent's manifest: %w", err)
@@ -78,4 +75,18 @@ func (a Agent) Manifest() ([]byte, error) {
 		return nil, fmt.Errorf("cannot make the agent's manifest: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// Server is the address that the agents send to.
+func (a Agent) Server() string {
+	if a.Token != "" {
+		return a.URL
+	}
+	return a.Lumberjack
+}
+
+// Checksum changes with everything that the agents must be started anew for.
+func (a Agent) Checksum() string {
+	sum := sha256.Sum256([]byte(agentText + "\x00" + a.Cluster + "\x00" + a.Server() + "\x00" + a.Token + "\x00" + a.CA))
+	return hex.EncodeToString(sum[:8])
 }

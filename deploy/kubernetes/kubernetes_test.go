@@ -95,8 +95,8 @@ func TestConfigurations(t *testing.T) {
 		t.Helper()
 		dir := t.TempDir()
 		text := strings.ReplaceAll(file(t, manifest, name), "/etc/tallybeat/", dir+"/")
-		if ca := file(t, manifest, "ca.pem"); ca != "" {
-			if err := os.WriteFile(filepath.Join(dir, "ca.pem"), []byte(ca), 0o600); err != nil {
+		if ca := file(t, manifest, "ca.crt"); ca != "" {
+			if err := os.WriteFile(filepath.Join(dir, "ca.crt"), []byte(ca), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -108,7 +108,7 @@ func TestConfigurations(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(link, "test", "config", "-e", "-c", filepath.Join(dir, name), "--path.home", dir, "-E", "http.enabled=true", "-E", "http.host=127.0.0.1")
-		cmd.Env = append(os.Environ(), "LOGSTASH_HOST=127.0.0.1:5044", "NODE_NAME=n1", "TALLY_TOKEN=t")
+		cmd.Env = append(os.Environ(), "LOGSTASH_HOST=127.0.0.1:5044", "NODE_NAME=n1", "TALLY_TOKEN=t", "CLUSTER=c", "SERVER=127.0.0.1:5044")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Config OK") {
 			t.Errorf("%s as %s: %v\n%s", name, beat, err, out)
 		}
@@ -132,12 +132,11 @@ func TestManifestRefuses(t *testing.T) {
 	f(Agent{Namespace: "a: b"}, "no name of a namespace")
 	f(Agent{Token: "t"}, "without a URL")
 	f(Agent{CA: "x"}, "without a token")
-	f(Agent{Cluster: "${HOME}"}, "holds a variable")
 }
 
 // Whatever a value holds, it stays a value.
 func TestHostileValues(t *testing.T) {
-	const evil = "x\"\n  y: {{.Token}}\n--- # \u2028 \\"
+	const evil = "x\"\n  y: {{.Token}} ${HOME}\n--- # \u2028 \\"
 	all := objects(t, agent(t, Agent{Image: evil, Cluster: evil, Token: evil, URL: evil, CA: evil}))
 	if len(all) != 7 {
 		t.Errorf("%d objects", len(all))
@@ -146,6 +145,11 @@ func TestHostileValues(t *testing.T) {
 		if o["kind"] == "Secret" {
 			if got := o["stringData"].(map[string]any)["token"]; got != evil {
 				t.Errorf("the token is %q", got)
+			}
+		}
+		if o["kind"] == "ConfigMap" {
+			if data := o["data"].(map[string]any); data["cluster"] != evil || data["server"] != evil || data["ca.crt"] != evil {
+				t.Errorf("the ConfigMap is %q", data)
 			}
 		}
 	}
