@@ -27,9 +27,10 @@ type DSL = map[string]any
 // Elastic returns two queries of Elasticsearch around an expression: sure finds nothing that e does not select, and possible all
 // that it does. What only possible finds has to be asked of Compile(e). Mostly they are the same query, and exact is true.
 //
-// long names the fields that have values too long for a term in the documents asked; what those values hold is not in the index.
-func Elastic(e Expr, long map[string]bool) (sure, possible DSL, exact bool) {
-	b := elastic{long}.expr(e)
+// long names the fields that have values too long for a term in the documents asked; what those values hold is not in the index. With
+// simple set no regular expression of a user is sent: Elasticsearch refuses those that would cost it too much.
+func Elastic(e Expr, long map[string]bool, simple bool) (sure, possible DSL, exact bool) {
+	b := elastic{long, simple}.expr(e)
 	return b.sure, b.possible, b.exact
 }
 
@@ -46,7 +47,10 @@ var (
 	matchNone = DSL{"match_none": DSL{}}
 )
 
-type elastic struct{ long map[string]bool }
+type elastic struct {
+	long   map[string]bool
+	simple bool
+}
 
 func (c elastic) expr(e Expr) between {
 	switch e := e.(type) {
@@ -112,13 +116,13 @@ func (c elastic) value(e Expr, index, key string, present DSL, long bool) betwee
 			return certainly(dslNot(present))
 		}
 		before, behind := edges(e.Text)
-		return pattern(lucenePhrase(e.Text, e.IgnoreCase, before, behind))
+		return c.phrase(pattern, present, e.Text, e.IgnoreCase, before, behind)
 	case Prefix:
 		if e.Text == "" {
 			return certainly(present)
 		}
 		before, _ := edges(e.Text)
-		return pattern(lucenePhrase(e.Text, e.IgnoreCase, before, false))
+		return c.phrase(pattern, present, e.Text, e.IgnoreCase, before, false)
 	case Compare:
 		return c.numbers(pattern, [2]Op{e.Op}, [2]string{e.Value})
 	case Range:
@@ -129,6 +133,21 @@ func (c elastic) value(e Expr, index, key string, present DSL, long bool) betwee
 	}
 	return certainly(matchNone)
 }
+
+func (c elastic) phrase(pattern func(string) between, present DSL, text string, ignoreCase, before, behind bool) between {
+	if len(text) > mostPhrase {
+		return between{matchNone, present, false}
+	}
+	if !before && !behind {
+		return pattern(lucenePhrase(text, ignoreCase, false, false, ""))
+	}
+	sure := pattern(lucenePhrase(text, ignoreCase, before, behind, certainBoundary))
+	possible := pattern(lucenePhrase(text, ignoreCase, before, behind, possibleBoundary))
+	return between{sure.sure, possible.possible, false}
+}
+
+// mostPhrase is the length in bytes of the longest text that is looked for by an expression.
+const mostPhrase = 1000
 
 func (c elastic) numbers(pattern func(string) between, ops [2]Op, values [2]string) between {
 	var all []between
@@ -160,12 +179,12 @@ func (c elastic) regexp(e Regexp, pattern func(string) between, present DSL) bet
 		return certainly(matchNone)
 	}
 	var b between
-	if p, ok := lucenePattern(e.Pattern); ok {
+	if p, ok := lucenePattern(e.Pattern); ok && !c.simple {
 		b = pattern(p)
 	} else {
 		b = between{matchNone, present, false}
 		for _, text := range literals(e.Pattern) {
-			b.possible = dslAnd(b.possible, pattern(lucenePhrase(text, false, false, false)).possible)
+			b.possible = dslAnd(b.possible, c.phrase(pattern, present, text, false, false, false).possible)
 		}
 	}
 	if re.MatchString("") {
@@ -222,11 +241,8 @@ func ElasticTimes(first, last int64) DSL {
 
 func dslTerm(field, value string) DSL { return DSL{"term": DSL{field: value}} }
 
-// mostStates bounds what Elasticsearch makes of a regular expression.
-const mostStates = 200_000
-
 func dslRegexp(field, pattern string) DSL {
-	return DSL{"regexp": DSL{field: DSL{"value": pattern, "flags": "NONE", "max_determinized_states": mostStates}}}
+	return DSL{"regexp": DSL{field: DSL{"value": pattern, "flags": "NONE"}}}
 }
 
 func dslAnd(all ...DSL) DSL {

@@ -163,8 +163,8 @@ func (c elastic) messageRegexp(e Regexp) between {
 	if err != nil {
 		return certainly(matchNone)
 	}
-	if p, ok := wordPattern(e.Pattern); ok {
-		found := DSL{"regexp": DSL{ElasticTokens: DSL{"value": p, "flags": "INTERSECTION", "max_determinized_states": mostStates}}}
+	if p, ok := wordPattern(e.Pattern); ok && !c.simple {
+		found := DSL{"regexp": DSL{ElasticTokens: DSL{"value": p, "flags": "INTERSECTION"}}}
 		if !c.long[event.Message] {
 			return certainly(found)
 		}

@@ -13,7 +13,10 @@ import (
 // operators than RE2. Every ASCII character that is no letter and no digit is therefore escaped, and classes are written out.
 
 // maxLucene is the length of the longest expression that is sent; the index template allows it.
-const maxLucene = 60_000
+const maxLucene = 5000
+
+// mostRanges is the largest class of characters that is sent, for the same reason.
+const mostRanges = 40
 
 func luceneText(b *strings.Builder, s string) {
 	for _, r := range s {
@@ -69,40 +72,41 @@ func luceneClass(b *strings.Builder, ranges []rune) bool {
 	return !empty
 }
 
-// notWord is the class of the characters that are no part of a word: the complement of wordRune.
-var notWord = func() string {
-	var ranges []rune
-	inside := false
-	for r := rune(0); r <= unicode.MaxRune; r++ {
-		if r == 0xD800 {
-			r = 0xE000
-		}
-		if w := !wordRune(r); w != inside {
-			if inside {
-				last := r - 1
-				if r == 0xE000 {
-					last = 0xD7FF
-				}
-				ranges = append(ranges, last)
-			} else {
-				ranges = append(ranges, r)
+// certainBoundary is a class of characters that are no part of a word: those of ASCII, and the large blocks of others. It is not the whole
+// complement of wordRune, whose hundreds of ranges make automatons that cost Elasticsearch its memory. possibleBoundary has besides all
+// characters beyond ASCII, and what it finds has to be looked at.
+var certainBoundary, possibleBoundary = func() (string, string) {
+	const large = 200
+	var certain, possible []rune
+	from := rune(-1)
+	for r := rune(0); r <= unicode.MaxRune+1; r++ {
+		if r <= unicode.MaxRune && !wordRune(r) && r != utf8.RuneSelf {
+			if from < 0 {
+				from = r
 			}
-			inside = w
+			continue
 		}
+		if from >= 0 {
+			if last := r - 1; last < utf8.RuneSelf {
+				certain, possible = append(certain, from, last), append(possible, from, last)
+			} else if last-from >= large {
+				certain = append(certain, from, last)
+			}
+		}
+		from = -1
 	}
-	if inside {
-		ranges = append(ranges, unicode.MaxRune)
-	}
-	var b strings.Builder
-	luceneClass(&b, ranges)
-	return b.String()
+	possible = append(possible, utf8.RuneSelf, unicode.MaxRune)
+	var c, p strings.Builder
+	luceneClass(&c, certain)
+	luceneClass(&p, possible)
+	return c.String(), p.String()
 }()
 
-// lucenePhrase is an expression for values that hold text between the boundaries asked for.
-func lucenePhrase(text string, ignoreCase, before, behind bool) string {
+// lucenePhrase is an expression for values that hold text between the boundaries asked for, where boundary is the class of these.
+func lucenePhrase(text string, ignoreCase, before, behind bool, boundary string) string {
 	var b strings.Builder
 	if before {
-		b.WriteString("(.*" + notWord + ")?")
+		b.WriteString("(.*" + boundary + ")?")
 	} else {
 		b.WriteString(".*")
 	}
@@ -112,7 +116,7 @@ func lucenePhrase(text string, ignoreCase, before, behind bool) string {
 		luceneText(&b, text)
 	}
 	if behind {
-		b.WriteString("(" + notWord + ".*)?")
+		b.WriteString("(" + boundary + ".*)?")
 	} else {
 		b.WriteString(".*")
 	}
@@ -191,7 +195,7 @@ func luceneTree(b *strings.Builder, re *syntax.Regexp) bool {
 		}
 		b.WriteByte(')')
 	case syntax.OpCharClass:
-		return luceneClass(b, re.Rune)
+		return len(re.Rune) <= 2*mostRanges && luceneClass(b, re.Rune)
 	case syntax.OpAnyChar:
 		b.WriteByte('.')
 	case syntax.OpAnyCharNotNL:

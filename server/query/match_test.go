@@ -9,6 +9,7 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/query/querytest"
 )
 
 func mustParse(t testing.TB, text string) Expr {
@@ -91,7 +92,7 @@ func TestFields(t *testing.T) {
 // TestDegenerate wants both compilers to agree on trees that Parse does not make.
 func TestDegenerate(t *testing.T) {
 	s := openStore(t)
-	events := awkwardEvents()
+	events := querytest.Events(base)
 	s.add(0, events)
 	f := func(e Expr, want int) {
 		t.Helper()

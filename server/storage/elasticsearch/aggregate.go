@@ -25,11 +25,15 @@ const (
 )
 
 // Fields is storage.Store's.
-func (s *Store) Fields(ctx context.Context, r storage.Search) ([]storage.NameCount, error) {
-	p, err := s.plan(ctx, &r)
-	if err != nil {
-		return nil, err
-	}
+func (s *Store) Fields(ctx context.Context, r storage.Search) (found []storage.NameCount, err error) {
+	err = s.with(ctx, &r, func(p *plan) error {
+		found, err = s.fields(ctx, p)
+		return err
+	})
+	return found, err
+}
+
+func (s *Store) fields(ctx context.Context, p *plan) ([]storage.NameCount, error) {
 	a, err := s.ask(ctx, object{"query": p.certain(), "track_total_hits": true, "aggs": object{"names": object{"terms": object{"field": query.ElasticNames, "size": 65_000}}}})
 	if err != nil {
 		return nil, err
@@ -76,19 +80,18 @@ func compareNames(a, b storage.NameCount) int {
 
 // Values is storage.Store's. limit of 0 or less means all, as far as the store is willing.
 func (s *Store) Values(ctx context.Context, r storage.Search, field, prefix string, limit int) ([]storage.NameCount, error) {
-	p, err := s.plan(ctx, &r)
-	if err != nil {
-		return nil, err
-	}
-	counts := map[string]int64{}
-	err = s.combos(ctx, p, []string{field}, func(values []string, n int64) error {
-		if v := values[0]; v != "" && strings.HasPrefix(v, prefix) {
-			counts[v] += n
-		}
-		if len(counts) > mostHeld {
-			return partial("values")
-		}
-		return nil
+	var counts map[string]int64
+	err := s.with(ctx, &r, func(p *plan) error {
+		counts = map[string]int64{}
+		return s.combos(ctx, p, []string{field}, func(values []string, n int64) error {
+			if v := values[0]; v != "" && strings.HasPrefix(v, prefix) {
+				counts[v] += n
+			}
+			if len(counts) > mostHeld {
+				return partial("values")
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -116,23 +119,20 @@ func (s *Store) Hits(ctx context.Context, r storage.HitsRequest) ([]storage.Hit,
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.plan(ctx, &r.Search)
+	var t *histogram
+	err = s.with(ctx, &r.Search, func(p *plan) error {
+		t = &histogram{by: r.By, groups: groups, step: int64(r.Step), counts: map[slot]int64{}}
+		t.offset = (int64(r.Offset)%t.step + t.step) % t.step
+		rest := p.all()
+		if t.step%int64(time.Millisecond) == 0 && t.offset%int64(time.Millisecond) == 0 {
+			if err := s.histogram(ctx, p.certain(), p, t); err != nil || p.exact {
+				return err
+			}
+			rest = p.doubtful()
+		}
+		return s.scan(ctx, p, rest, t.add)
+	})
 	if err != nil {
-		return nil, err
-	}
-	t := &histogram{by: r.By, groups: groups, step: int64(r.Step), counts: map[slot]int64{}}
-	t.offset = (int64(r.Offset)%t.step + t.step) % t.step
-	rest := p.all()
-	if t.step%int64(time.Millisecond) == 0 && t.offset%int64(time.Millisecond) == 0 {
-		if err := s.histogram(ctx, p.certain(), p, t); err != nil {
-			return nil, err
-		}
-		rest = p.doubtful()
-		if p.exact {
-			return t.hits(), nil
-		}
-	}
-	if err := s.scan(ctx, p, rest, t.add); err != nil {
 		return nil, err
 	}
 	return t.hits(), nil
@@ -254,7 +254,7 @@ func (s *Store) histogram(ctx context.Context, q object, p *plan, t *histogram) 
 				all.Terms = append(all.Terms, query.Exact{Field: name, Value: values[k]})
 			}
 		}
-		sure, _, exact := query.Elastic(all, p.long)
+		sure, _, exact := query.Elastic(all, p.long, false)
 		if !exact {
 			return errors.New("a group of values has no query of its own")
 		}

@@ -2,6 +2,7 @@ package elasticsearch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -42,47 +43,44 @@ func (s *Store) Rows(ctx context.Context, r storage.RowsRequest, f func(e *event
 		}
 		any = true
 	}
-	p, err := s.plan(ctx, &r.Search)
-	if err != nil {
-		return "", err
-	}
-	w := walk{s: s, plan: p, query: p.all(), asc: r.Asc, first: min(pageRows, r.Limit+1), wanted: wanted(r.Fields)}
-	defer w.close()
-	if any {
-		w.behind = &last
-	}
-	cursor := func() string {
-		if !any {
-			return ""
-		}
-		return formatCursor(last, hash)
-	}
 	left := r.Limit
-	err = w.run(ctx, func(e *event.Event) error {
-		if left == 0 {
-			return errEnough
+	err := s.with(ctx, &r.Search, func(p *plan) error {
+		w := walk{s: s, plan: p, query: p.all(), asc: r.Asc, first: min(pageRows, r.Limit+1)}
+		defer w.close()
+		if any {
+			w.behind = &last
 		}
-		at := placeOf(e)
-		if wantedNames := w.wanted; wantedNames != nil {
-			e.Fields = slices.DeleteFunc(e.Fields, func(f event.Field) bool { return !wantedNames[f.Name] })
-		}
-		if err := f(e); err != nil {
-			return err
-		}
-		last, any = at, true
-		left--
-		return nil
+		names := wanted(r.Fields)
+		return w.run(ctx, func(e *event.Event) error {
+			if left == 0 {
+				return errEnough
+			}
+			at := placeOf(e)
+			if names != nil {
+				e.Fields = slices.DeleteFunc(e.Fields, func(f event.Field) bool { return !names[f.Name] })
+			}
+			if err := f(e); err != nil {
+				return err
+			}
+			last, any = at, true
+			left--
+			return nil
+		})
 	})
+	cursor := ""
+	if any {
+		cursor = formatCursor(last, hash)
+	}
 	switch {
-	case err == errEnough:
-		return cursor(), nil
+	case errors.Is(err, errEnough):
+		return cursor, nil
 	case err != nil:
-		return cursor(), err
+		return cursor, err
 	}
 	return "", nil
 }
 
-var errEnough = fmt.Errorf("enough rows")
+var errEnough = errors.New("enough rows")
 
 func wanted(fields []string) map[string]bool {
 	if len(fields) == 0 {
@@ -101,8 +99,7 @@ type walk struct {
 	plan   *plan
 	query  object
 	asc    bool
-	first  int // rows of the first page; 0 for a usual one
-	wanted map[string]bool
+	first  int    // rows of the first page; 0 for a usual one
 	behind *place // of the row before the first
 	pit    string
 	parser fastjson.Parser

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/server/query"
@@ -21,11 +22,29 @@ type plan struct {
 	long           map[string]bool // fields that have values too long for a term
 }
 
-// plan begins every search: what was appended before is part of it.
-func (s *Store) plan(ctx context.Context, q *storage.Search) (*plan, error) {
+// with plans a search and calls f, which asks: what was appended before is part of the answer. Where Elasticsearch finds a regular
+// expression too complex, f is called again with a plan that does without.
+func (s *Store) with(ctx context.Context, q *storage.Search, f func(p *plan) error) error {
 	if err := s.settle(ctx); err != nil {
-		return nil, err
+		return err
 	}
+	for _, simple := range []bool{false, true} {
+		p, err := s.plan(ctx, q, simple)
+		if err == nil {
+			err = f(p)
+		}
+		if simple || !tooComplex(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+func tooComplex(err error) bool {
+	return status(err) == http.StatusBadRequest && (strings.Contains(err.Error(), "too_complex_to_determinize") || strings.Contains(err.Error(), "etermin"))
+}
+
+func (s *Store) plan(ctx context.Context, q *storage.Search, simple bool) (*plan, error) {
 	p := &plan{base: []object{{"term": object{docTenant: q.Tenant}}}}
 	if first, last := max(q.Start, 0), q.End-1; q.Start > 0 || q.End != 0 {
 		if q.End == 0 {
@@ -37,16 +56,21 @@ func (s *Store) plan(ctx context.Context, q *storage.Search) (*plan, error) {
 			p.base = append(p.base, query.ElasticTimes(first, last))
 		}
 	}
-	var err error
-	if p.long, err = s.longNames(ctx, q.Tenant); err != nil {
-		return nil, err
-	}
 	e := q.Expr
 	if e == nil {
 		e = query.All{}
 	}
-	p.sure, p.possible, p.exact = query.Elastic(e, p.long)
 	p.match = query.Compile(e)
+	p.sure, p.possible, p.exact = query.Elastic(e, nil, simple)
+	doubts, err := s.look(ctx, q.Tenant, p)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.long) > 0 {
+		p.sure, p.possible, p.exact = query.Elastic(e, p.long, simple)
+	} else if doubts == 0 {
+		p.possible, p.exact = p.sure, true
+	}
 	return p, nil
 }
 
@@ -127,21 +151,32 @@ func (s *Store) searchFor(ctx context.Context, path string, body object, to any)
 // mostLong is the number of names with long values that are told apart.
 const mostLong = 10_000
 
-// longNames returns the fields of a tenant that have values too long for a term: few or none.
-func (s *Store) longNames(ctx context.Context, tenant uint32) (map[string]bool, error) {
-	a, err := s.ask(ctx, object{
-		"query": and([]object{{"term": object{docTenant: tenant}}}, object{"exists": object{"field": query.ElasticLong}}),
-		"aggs":  object{"names": object{"terms": object{"field": query.ElasticLong, "size": mostLong}}},
-	})
+// look finds out, for a plan that takes no value for long, which fields of the tenant have values too long for a term (few or none), and
+// how many events are doubtful.
+func (s *Store) look(ctx context.Context, tenant uint32, p *plan) (doubts int64, err error) {
+	aggs := object{"long": object{"terms": object{"field": query.ElasticLong, "size": mostLong}}}
+	asked := []object{{"exists": object{"field": query.ElasticLong}}}
+	if !p.exact {
+		asked = append(asked, p.doubtful())
+		aggs["doubts"] = object{"filter": p.doubtful()}
+	}
+	a, err := s.ask(ctx, object{"query": and([]object{{"term": object{docTenant: tenant}}}, anyOf(asked...)), "aggs": aggs})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	names := map[string]bool{}
-	list, err := termBuckets(a.Aggs["names"])
+	list, err := termBuckets(a.Aggs["long"])
+	if err != nil {
+		return 0, err
+	}
+	p.long = map[string]bool{}
 	for _, b := range list.Buckets {
-		names[b.Key] = true
+		p.long[b.Key] = true
 	}
-	return names, err
+	var d bucket
+	if raw := a.Aggs["doubts"]; len(raw) > 0 {
+		err = json.Unmarshal(raw, &d)
+	}
+	return d.Count, err
 }
 
 func (s *Store) count(ctx context.Context, q object) (int64, error) {
@@ -153,16 +188,13 @@ func (s *Store) count(ctx context.Context, q object) (int64, error) {
 }
 
 // Count is storage.Store's.
-func (s *Store) Count(ctx context.Context, q storage.Search) (int64, error) {
-	p, err := s.plan(ctx, &q)
-	if err != nil {
-		return 0, err
-	}
-	n, err := s.count(ctx, p.certain())
-	if err != nil || p.exact {
-		return n, err
-	}
-	err = s.scan(ctx, p, p.doubtful(), func(*event.Event) error { n++; return nil })
+func (s *Store) Count(ctx context.Context, q storage.Search) (n int64, err error) {
+	err = s.with(ctx, &q, func(p *plan) error {
+		if n, err = s.count(ctx, p.certain()); err != nil || p.exact {
+			return err
+		}
+		return s.scan(ctx, p, p.doubtful(), func(*event.Event) error { n++; return nil })
+	})
 	return n, err
 }
 

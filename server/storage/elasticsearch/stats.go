@@ -22,18 +22,41 @@ func (s *Store) Stats(ctx context.Context, r storage.StatsRequest) ([]storage.St
 	if err := checkFunc(r.Func); err != nil {
 		return nil, err
 	}
-	p, err := s.plan(ctx, &r.Search)
-	if err != nil {
-		return nil, err
-	}
 	fields := slices.Clone(r.By)
 	if r.Func.Field != "" {
 		fields = append(fields, r.Func.Field)
 	}
+	var groups map[string]*group
+	err := s.with(ctx, &r.Search, func(p *plan) (err error) {
+		groups, err = s.groups(ctx, p, &r, fields)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(r.By) == 0 && len(groups) == 0 {
+		groups[""] = &group{}
+	}
+	rows := make([]storage.StatsRow, 0, len(groups))
+	for _, g := range groups {
+		rows = append(rows, storage.StatsRow{By: g.by, Result: g.result(r.Func)})
+	}
+	slices.SortFunc(rows, compareStats)
+	switch {
+	case r.Top > 0:
+		rows = rows[:min(r.Top, len(rows))]
+	case len(rows) > mostGroups:
+		return rows[:mostGroups], partial("groups")
+	}
+	return rows, nil
+}
+
+// groups counts the values of the fields, which are those of By and the one of the function.
+func (s *Store) groups(ctx context.Context, p *plan, r *storage.StatsRequest, fields []string) (map[string]*group, error) {
 	groups := map[string]*group{}
 	held := 0
 	var key []byte
-	err = s.combos(ctx, p, fields, func(values []string, n int64) error {
+	return groups, s.combos(ctx, p, fields, func(values []string, n int64) error {
 		by := values[:len(r.By)]
 		key = key[:0]
 		for _, v := range by {
@@ -55,24 +78,6 @@ func (s *Store) Stats(ctx context.Context, r storage.StatsRequest) ([]storage.St
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(r.By) == 0 && len(groups) == 0 {
-		groups[""] = &group{}
-	}
-	rows := make([]storage.StatsRow, 0, len(groups))
-	for _, g := range groups {
-		rows = append(rows, storage.StatsRow{By: g.by, Result: g.result(r.Func)})
-	}
-	slices.SortFunc(rows, compareStats)
-	switch {
-	case r.Top > 0:
-		rows = rows[:min(r.Top, len(rows))]
-	case len(rows) > mostGroups:
-		return rows[:mostGroups], partial("groups")
-	}
-	return rows, nil
 }
 
 func checkFunc(f storage.Func) error {

@@ -202,13 +202,18 @@ func statsFunc(f storage.Func) (string, error) {
 		return "", fmt.Errorf("cannot compute %q without a field", f.Name)
 	}
 	field := column(f.Field)
+	have := " if (" + field + ":*)" // the events without the field count as empty texts otherwise
 	switch f.Name {
 	case "uniq":
 		return "count_uniq(" + field + ")", nil
-	case "count", "min", "max", "avg", "sum":
-		return f.Name + "(" + field + ")", nil
+	case "count":
+		return "count(" + field + ")", nil
+	case "min", "max":
+		return f.Name + "(" + field + ")" + have, nil
+	case "avg", "sum":
+		return f.Name + "(" + field + ")" + ` if (` + field + `:~"^-?[0-9]+([.][0-9]+)?$")`, nil
 	case "p50", "p90", "p95", "p99":
-		return "quantile(0." + f.Name[1:] + ", " + field + ")", nil
+		return "quantile(0." + f.Name[1:] + ", " + field + ")" + have, nil
 	}
 	return "", fmt.Errorf("cannot compute %q: no such function", f.Name)
 }
