@@ -67,9 +67,9 @@ func TestContainerPieces(t *testing.T) {
 		}
 		r.write("a.log", strings.Join(a[:5], ""))
 		r.run(map[string]any{"container": map[string]any{}}, "*.log")
-		es := r.sink.wait(t, 1) // the others wait for their ends
+		r.sink.wait(t, 1) // the others wait for their ends
 		r.write("a.log", strings.Join(a[5:], ""))
-		es = r.sink.wait(t, 5)
+		es := r.sink.wait(t, 5)
 		want := []string{"whole", "between", "one two three", "err end", "last"}
 		for i, e := range es {
 			if message(e) != want[i] {

@@ -39,6 +39,7 @@ type discoverer struct {
 	said     map[string]string // what has been said about a path, so that it is said once
 	anything bool              // a file was found
 	observed time.Time         // when the status was made
+	moving   uint32            // the cookie of the last rename of a name that a pattern lists
 }
 
 func newDiscoverer(in *Input) (*discoverer, error) {
@@ -265,6 +266,11 @@ func (d *discoverer) handle(batch []notice) {
 func (d *discoverer) changed(n *dir, e notice) {
 	path := filepath.Join(n.path, e.name)
 	h := d.paths[path]
+	if e.mask&unix.IN_MOVED_FROM != 0 {
+		if _, file := step(d.in.cfg.patterns, n.at, e.name); file && d.in.cfg.wants(path) {
+			d.moving = e.cookie
+		}
+	}
 	if e.mask&(unix.IN_MOVED_FROM|unix.IN_DELETE) != 0 {
 		var st unix.Stat_t // a scan may have found the next file of that name before the event of the last is read
 		if h != nil && (unix.Stat(path, &st) != nil || h.id != inode{uint64(st.Dev), st.Ino}) {
@@ -277,6 +283,10 @@ func (d *discoverer) changed(n *dir, e notice) {
 		return
 	}
 	d.name(n, e.name)
+	if e.mask&unix.IN_MOVED_TO != 0 && e.cookie == d.moving && d.paths[path] == nil {
+		d.movedAway(path)
+		return
+	}
 	if e.mask&(unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_CLOSE_WRITE) != 0 && d.paths[path] == nil {
 		d.appeared(path)
 	}

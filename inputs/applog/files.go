@@ -262,6 +262,20 @@ func (d *discoverer) appeared(path string) {
 	}
 }
 
+// movedAway is told of a file that had a listed name and has got another that no pattern lists. It may have been renamed before it was
+// seen under its first name: then it is opened now, to be read to its end.
+func (d *discoverer) movedAway(path string) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return
+	}
+	if d.byInode[inode{uint64(st.Dev), st.Ino}] == nil && !d.initial {
+		d.openNew(path, false)
+		return
+	}
+	d.appeared(path)
+}
+
 // forget drops a handle. Its source stays, without a file.
 func (d *discoverer) forget(h *handle) {
 	if h.src != nil {

@@ -18,9 +18,10 @@ const (
 
 // notice is one inotify event. name is empty for the directory itself.
 type notice struct {
-	wd   int32
-	mask uint32
-	name string
+	wd     int32
+	mask   uint32
+	cookie uint32 // the same in the two events of a rename
+	name   string
 }
 
 // notifier is an inotify instance. Its events arrive in batches on events, which is closed when the instance is.
@@ -61,7 +62,7 @@ func (n *notifier) run() {
 func notices(b []byte) []notice {
 	var out []notice
 	for len(b) >= unix.SizeofInotifyEvent {
-		e := notice{wd: int32(binary.NativeEndian.Uint32(b)), mask: binary.NativeEndian.Uint32(b[4:])}
+		e := notice{wd: int32(binary.NativeEndian.Uint32(b)), mask: binary.NativeEndian.Uint32(b[4:]), cookie: binary.NativeEndian.Uint32(b[8:])}
 		n := int(binary.NativeEndian.Uint32(b[12:]))
 		b = b[unix.SizeofInotifyEvent:]
 		if n > len(b) {

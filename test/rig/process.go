@@ -182,3 +182,16 @@ func Port(t testing.TB) string {
 	defer l.Close()
 	return l.Addr().String()
 }
+
+// HasOpen tells whether the program has a file open.
+func (p *Process) HasOpen(dev, ino uint64) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	names, _ := os.ReadDir(dir)
+	for _, n := range names {
+		var st syscall.Stat_t
+		if syscall.Stat(filepath.Join(dir, n.Name()), &st) == nil && st.Dev == dev && st.Ino == ino {
+			return true
+		}
+	}
+	return false
+}
