@@ -128,7 +128,7 @@ func TestFiles(t *testing.T) {
 	f("inode used again", "", func(c *files) {
 		log := filepath.Join(c.dir, "app.log")
 		again, last := 0, uint64(0)
-		for range size(20, 200) {
+		for range size(3, 30) {
 			c.write(log, 100)
 			var st unix.Stat_t
 			c.do(unix.Stat(log, &st))
@@ -215,9 +215,7 @@ func (c *files) closed(log string, ino uint64) {
 	c.t.Helper()
 	var dir unix.Stat_t
 	c.do(unix.Stat(filepath.Dir(log), &dir))
-	if *long {
-		rig.Eventually(c.t, time.Minute, "the agent closes "+log, func() bool { return !c.agent.HasOpen(dir.Dev, ino) })
-	}
+	rig.Eventually(c.t, time.Minute, "the agent closes "+log, func() bool { return !c.agent.HasOpen(dir.Dev, ino) })
 }
 
 func (c *files) stop() {
