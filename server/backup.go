@@ -15,6 +15,7 @@ import (
 	"github.com/tallylog/tally/server/answer"
 	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/backup"
+	"github.com/tallylog/tally/server/cluster"
 	"github.com/tallylog/tally/server/deadletter"
 )
 
@@ -95,6 +96,9 @@ func (s *Server) copyFiles(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := s.letters.SaveTo(ctx, filepath.Join(dir, deadletter.FileName)); err != nil {
+		return err
+	}
+	if err := s.clusters.SaveTo(ctx, filepath.Join(dir, cluster.FileName)); err != nil {
 		return err
 	}
 	list, err := os.ReadDir(s.o.Dir)

@@ -59,6 +59,9 @@ func TestBackup(t *testing.T) {
 		}
 		return nil
 	}
+	if code, ans, _ := r.do("POST", "/api/v1/clusters", `{"name":"prod"}`); code/100 != 2 {
+		t.Fatalf("%d %s", code, ans)
+	}
 	r.push(`{"@timestamp":"1999-01-01T00:00:00Z","message":"before","kubernetes":{"namespace":"ns1"}}`) // older than its class allows
 	ctx, cancel := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
@@ -122,6 +125,9 @@ func TestBackup(t *testing.T) {
 			if want := fmt.Sprintf(`"ranges":[[0,%d]],"gaps":[]`, sent[c].Load()); !strings.Contains(ans, want) || !strings.Contains(ans, `"conflicts":0`) {
 				t.Errorf("the account of client %d: %s", c, ans)
 			}
+		}
+		if _, ans, _ := r.do("GET", "/api/v1/clusters", ""); !strings.Contains(ans, `"prod"`) {
+			t.Errorf("the clusters: %s", ans)
 		}
 		if _, ans, _ := r.do("GET", "/api/v1/deadletters", ""); !strings.Contains(ans, `"message":"before"`) {
 			t.Errorf("the dead letters: %s", ans)

@@ -104,7 +104,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("cannot make data directory: %w", err)
 	}
 	if backup.Unfinished(o.Dir) {
-		return fmt.Errorf("a restore into %q did not finish: run tally storage restore again, into an empty directory", o.Dir)
+		return fmt.Errorf("a restore or a copy into %q did not finish: run tally storage restore again, into an empty directory, or go on with tally storage copy", o.Dir)
 	}
 	if o.Config.HTTP.InClear() {
 		o.Log.Warn("HTTP is open beyond this machine without TLS: passwords and tokens can be read on the way; set http.tls, or put a proxy with TLS before it", "address", o.Config.HTTP.Address)

@@ -223,3 +223,8 @@ func ReadCheckpoint(dir string) (Checkpoint, error) {
 	}
 	return cp, nil
 }
+
+// Save writes the accounts of a checkpoint to dir, as of the record seq.
+func (c *Checkpoint) Save(dir string, seq uint64) error {
+	return writeCheckpoint(dir, encodeCheckpoint(seq, c.accounts, c.agents))
+}

@@ -76,6 +76,14 @@ func Open(ctx context.Context, dir string, o Options) (*Register, error) {
 // Close closes the database.
 func (r *Register) Close() error { return r.db.db.Close() }
 
+// SaveTo writes a copy of the register, as of one moment, to a file that must not exist.
+func (r *Register) SaveTo(ctx context.Context, file string) error {
+	if _, err := r.db.db.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
+		return fmt.Errorf("cannot copy the register of clusters to %q: %w", file, err)
+	}
+	return nil
+}
+
 // Invitation is the answer to a registration: how to install the agents. Code is told only here.
 type Invitation struct {
 	ID      string    `json:"id"` // of the cluster

@@ -59,7 +59,7 @@ func storageCommand() *cobra.Command {
 		},
 	}
 	out.flag(c)
-	c.AddCommand(storagePlan(), storageRemoved(), storageBackup(), storageRestore())
+	c.AddCommand(storagePlan(), storageRemoved(), storageBackup(), storageRestore(), storageCopy())
 	return c
 }
 

@@ -101,3 +101,12 @@ func appendSynced(path, text string) (err error) {
 	defer d.Close()
 	return d.Sync()
 }
+
+// Tenants are the numbers of those that may have rows, in ascending order.
+func (s *Store) Tenants() []uint32 {
+	var all []uint32
+	for _, t := range s.tenants.all() {
+		all = append(all, t.AccountID)
+	}
+	return all
+}
