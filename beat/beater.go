@@ -118,7 +118,16 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		}
 		defer stop()
 	}
-	b.Publisher = filepos.New(pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add)), hostid.Get())
+	b.Publisher = pipetool.WithACKer(b.Publisher, acker.RawCounting(p.add))
+	if plugins := t.wiring.plugins; plugins != nil {
+		defer plugins.Close()
+		if err := plugins.Start(); err != nil {
+			return fmt.Errorf("cannot start the plugins: %w", err)
+		}
+		defer plugins.Metrics()()
+		b.Publisher = plugins.Pipeline(b.Publisher, t.options(b).controls)
+	}
+	b.Publisher = filepos.New(b.Publisher, hostid.Get())
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
 	return t.Beater.Run(b)

@@ -37,6 +37,9 @@ func (w *wiring) processing() processing.SupportFactory {
 		if w.plugins, cfg, err = plugin.Cut(cfg, host.Options{Log: plugin.Log(log.Named("plugin")), Host: info.Beat + " " + info.Version}); err != nil {
 			return nil, err
 		}
+		if w.plugins != nil {
+			plugin.Allow() // libbeat loads its filter of system calls later
+		}
 		return next(info, log, cfg)
 	}
 }

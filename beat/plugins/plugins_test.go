@@ -3,6 +3,9 @@ package plugins
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +16,6 @@ import (
 	"github.com/elastic/beats/v7/libbeat/processors"
 
 	"github.com/tallylog/tally/plugins/host"
-	"github.com/tallylog/tally/plugins/plugintest"
 )
 
 // sink is a pipeline that keeps what it gets, drops what has "filtered" in its message, and acknowledges when it is told.
@@ -87,10 +89,31 @@ func (i *input) ACKEvents(n int)           { i.mu.Lock(); i.acked += n; i.mu.Unl
 func (i *input) Close()                    {}
 func (i *input) count() int                { i.mu.Lock(); defer i.mu.Unlock(); return i.acked }
 
+// rogue is the program, built once.
+var rogue string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "rogue-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		rogue = filepath.Join(dir, "rogue")
+		if out, err := exec.Command("go", "build", "-o", rogue, "../../plugins/plugintest/rogue").CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+		if err := os.Chmod(rogue, 0o700); err != nil {
+			panic(err)
+		}
+		return m.Run()
+	}())
+}
+
 // start makes a client over the processors, of which the text has the plugins' modes in angle brackets.
 func start(t testing.TB, controls bool, text string) (beat.Client, *sink, *input, *Plugins) {
 	t.Helper()
-	path := plugintest.Program(t, "../../plugins/plugintest/rogue")
+	path := rogue
 	sum, err := host.Checksum(path)
 	if err != nil {
 		t.Fatal(err)
