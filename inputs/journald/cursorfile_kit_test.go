@@ -98,6 +98,9 @@ func numbers(t testing.TB, events []beat.Event, from int64, except ...int64) (al
 			t.Errorf("%v at %+v, want %s", e.Fields["message"], p, want)
 		}
 		for n := p.From - p.Skipped; n < p.To; n++ {
+			if accounted[n] {
+				t.Errorf("number %d is counted twice, the second time by %+v", n, p)
+			}
 			accounted[n] = true
 		}
 		last = max(last, p.To)
