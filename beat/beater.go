@@ -112,7 +112,7 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 	defer metricsOf(t.wiring.board)()
 	t.wiring.running()
 	if t.options(b).controls {
-		stop, err := tell(b.Publisher, b.Info, t.wiring.board, t.wiring.config)
+		stop, err := tell(b.Publisher, b.Info, t.wiring.board, t.wiring.config, t.wiring.nodes)
 		if err != nil {
 			return fmt.Errorf("cannot tell the server how the agent is: %w", err)
 		}

@@ -55,7 +55,7 @@ func Command() *cmd.BeatsRootCmd {
 		fmt.Fprintf(os.Stderr, "Exiting: %v\n", err)
 		os.Exit(1)
 	}
-	k8smeta.Register(running, stopping) // before the others, which leave a name that is taken
+	w.nodes = k8smeta.Register(running, stopping) // before the others, which leave a name that is taken
 	processing.Register(monitoring.Default.NewRegistry("processors"))
 	translated := &translation{beat: name, settings: recordSettings()}
 	exit, fatal := ending(translated)

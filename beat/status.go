@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -24,6 +25,8 @@ const (
 	statusEvery = 30 * time.Second
 	// maxStatus is what the server takes of a status (event/control.go), less some room for its frame.
 	maxStatus = 7 << 10
+	// maxNodeNames is how much of that the names of nodes may take.
+	maxNodeNames = 3 << 10
 )
 
 // metricsOf shows the board in the beat's metrics: sums for each kind of input under stats ("tally.applog.lag"), where the beat
@@ -93,14 +96,15 @@ type herald struct {
 	info    beat.Info
 	board   *status.Board
 	config  string // fingerprint
+	nodes   func() []string
 	started time.Time
 	client  beat.Client
 	free    atomic.Bool // nothing is under way
 }
 
 // tell begins to tell; stop ends it.
-func tell(p beat.PipelineConnector, info beat.Info, board *status.Board, config string) (stop func(), err error) {
-	h := &herald{info: info, board: board, config: config, started: time.Now()}
+func tell(p beat.PipelineConnector, info beat.Info, board *status.Board, config string, nodes func() []string) (stop func(), err error) {
+	h := &herald{info: info, board: board, config: config, nodes: nodes, started: time.Now()}
 	h.free.Store(true)
 	h.client, err = p.ConnectWith(beat.ClientConfig{
 		ACKHandler: acker.Counting(func(int) { h.free.Store(true) }),
@@ -155,12 +159,32 @@ func (h *herald) record(now time.Time) beat.Event {
 		errors += in.Errors
 	}
 	s["lag"], s["open"], s["errors"] = lag, open, errors
+	if h.nodes != nil {
+		if names := h.nodes(); len(names) > 0 {
+			s["nodes"] = common.MapStr{"count": len(names), "names": someOf(names)}
+		}
+	}
 	return beat.Event{
 		Timestamp: now, Fields: common.MapStr{"message": "control record"}, // libbeat drops events without fields
 		Meta: common.MapStr{"tally": common.MapStr{
 			"control": "status", "source": "agent:" + hostid.Get(), "name": node, "status": withInputs(s, inputs),
 		}},
 	}
+}
+
+// someOf returns as many names as maxNodeNames bytes hold, from a place taken by chance: of a large cluster each agent names a part, and
+// the server has all from all of them.
+func someOf(names []string) []string {
+	at, size := rand.IntN(len(names)), 0
+	out := []string{}
+	for i := range names {
+		name := names[(at+i)%len(names)]
+		if size += len(name) + 3; size > maxNodeNames {
+			break
+		}
+		out = append(out, name)
+	}
+	return out
 }
 
 // withInputs adds what the inputs tell to a status, with as many sources by name as fit.

@@ -3,6 +3,7 @@ package beat
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestStatusRecord(t *testing.T) {
 		})
 	}
 	t.Setenv("NODE_NAME", "node-1")
-	h := &herald{info: beat.Info{Version: "7.17.29", Beat: "tallybeat", Name: "n", Hostname: "h"}, board: b, config: "abc", started: time.Now()}
+	h := &herald{info: beat.Info{Version: "7.17.29", Beat: "tallybeat", Name: "n", Hostname: "h"}, board: b, config: "abc", started: time.Now(), nodes: func() []string { return slices.Repeat([]string{"a-node-of-a-large-cluster"}, 5000) }}
 	e := h.record(time.Now())
 	text := beatjson.New("tallybeat", "7.17.29", false).Append(nil, &e)
 	decoded, err := new(wire.Decoder).Decode(text)
@@ -40,7 +41,11 @@ func TestStatusRecord(t *testing.T) {
 	var s struct {
 		Version, Node, Config string
 		Lag, Open, Errors     int
-		Inputs                []struct {
+		Nodes                 struct {
+			Count int
+			Names []string
+		}
+		Inputs []struct {
 			Kind    string
 			Inputs  int
 			Sources []struct{ Name, Error string }
@@ -52,6 +57,9 @@ func TestStatusRecord(t *testing.T) {
 	if s.Version != "7.17.29" || s.Node != "node-1" || s.Config != "abc" || s.Lag != 450 || s.Open != 6 || s.Errors != 150 ||
 		len(s.Inputs) != 1 || s.Inputs[0].Inputs != 3 || len(s.Inputs[0].Sources) == 0 {
 		t.Errorf("%+v", s)
+	}
+	if s.Nodes.Count != 5000 || len(s.Nodes.Names) < 50 {
+		t.Errorf("%d nodes, %d named", s.Nodes.Count, len(s.Nodes.Names))
 	}
 }
 

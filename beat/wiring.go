@@ -9,6 +9,7 @@ import (
 	plugin "github.com/tallylog/tally/beat/plugins"
 	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/outputs/fanout"
+	"github.com/tallylog/tally/outputs/push"
 	"github.com/tallylog/tally/plugins/host"
 )
 
@@ -20,6 +21,7 @@ type wiring struct {
 	board             *status.Board   // what the running inputs know
 	config            string          // fingerprint of the configuration
 	plugins           *plugin.Plugins // nil without any
+	nodes             func() []string // of the cluster; nil where nobody can tell
 }
 
 // processing is libbeat's own, and notes on its way what of the configuration bundles could not pass unseen.
@@ -52,7 +54,7 @@ type ownOptions struct {
 }
 
 // options looks at the configuration. Control records and bundles are understood by our output.logstash, which gives control
-// records to nobody but Tally, and by our fan-out, which keeps both from its other children. Any other output would take
+// records to nobody but Tally, and by our fan-out, which keeps both from its other children; output.tally takes control records. Any other output would take
 // control records for lines. Bundles must also meet no processor, and no queue but ours.
 func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
 	o.board = t.wiring.board
@@ -60,7 +62,7 @@ func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
 		return o
 	}
 	kind := b.Config.Output.Name()
-	o.controls = kind == "logstash" || kind == fanout.Name
-	o.bundles = o.controls && !t.wiring.single
+	o.controls = kind == "logstash" || kind == fanout.Name || kind == push.Name
+	o.bundles = o.controls && kind != push.Name && !t.wiring.single
 	return o
 }

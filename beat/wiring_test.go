@@ -38,6 +38,7 @@ func TestOptions(t *testing.T) {
 	f("output.file.path: /tmp", false, false)
 	f("output.elasticsearch.hosts: [a]", false, false)
 	f("output.fanout.outputs: {logstash: {hosts: [a]}, file: {path: /tmp}}", true, true)
+	f("output.tally.hosts: [a]", true, false)
 	f("output: {}", false, false)
 	if o := (&tallybeat{wiring: &wiring{}}).options(&beat.Beat{}); o != (ownOptions{}) {
 		t.Errorf("no configuration, and %+v", o)

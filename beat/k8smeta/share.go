@@ -19,12 +19,14 @@ import (
 // Name is the processor's, in configurations.
 const Name = "k8smeta"
 
-// Register makes the processor known to libbeat. It is called once in a process. running and stopping are closed when the beat begins to
+// Register makes the processor known to libbeat, and returns what tells the names of the cluster's nodes (share.Nodes). It is called once
+// in a process. running and stopping are closed when the beat begins to
 // run and to stop: the watch, and the file of pods in path.data, live between the two.
-func Register(running, stopping <-chan struct{}) {
+func Register(running, stopping <-chan struct{}) (nodes func() []string) {
 	s := newShare(running, stopping, func() string { return paths.Resolve(paths.Data, "k8smeta.pods") })
 	processors.RegisterPlugin(Name, s.processor)
 	monitoring.NewFunc(monitoring.Default, Name, s.report)
+	return s.Nodes
 }
 
 // share is the one watch of a process, and what the processors have asked of it.
@@ -36,6 +38,7 @@ type share struct {
 	store       atomic.Pointer[pods.Store] // nil before the watch has begun, and where there is none
 	ended       chan struct{}              // closed when the file has been written for the last time
 	annotations atomic.Pointer[map[string]bool]
+	nodes       atomic.Pointer[[]string]
 	again       chan struct{} // asks for a new list, as there are more annotations to keep
 
 	mu     sync.Mutex
@@ -119,6 +122,7 @@ func (s *share) start() {
 	default:
 	}
 	go s.follow(ctx, f)
+	go s.listNodes(ctx, client, log.Warnf)
 	s.store.Store(store)
 	log.Infof("Watching the pods of node %q", node)
 }

@@ -170,7 +170,7 @@ type Log struct {
 // Default is the configuration without a file.
 func Default() Config {
 	return Config{
-		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute), AgentImage: "tallybeat:latest"},
+		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute), AgentImage: "tallylog/tallybeat:latest"},
 		Lumberjack: Lumberjack{Address: "127.0.0.1:5044", MaxConnections: 20_000},
 		Buffer:     Buffer{MaxBytes: 10 << 30, Checkpoint: Duration(30 * time.Second), Memory: 128 << 20},
 		Storage:    Storage{Type: "embedded"},

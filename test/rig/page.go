@@ -22,7 +22,7 @@ func Page(t *testing.T, name, url, user, password string, env ...string) {
 	if err := os.MkdirAll(screenshots, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	install(t, ctx, npm, dir)
 	cmd := exec.CommandContext(ctx, node, name+".mjs")

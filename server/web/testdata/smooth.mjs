@@ -1,18 +1,46 @@
 // Frames of the page while it scrolls through a long list and while somebody types.
 import { push, stored } from "./lib.mjs";
 
-/** long stores n lines with the word long, two a millisecond at most, and returns their number. */
+// With more lines than this the range is a day.
+const manyLines = 1e6;
+
+/** long stores n lines with the word long over an hour, or a day where they are many, and returns their number. */
 export async function long(n) {
-  const from = Date.now() - 36e5;
+  const spread = n > manyLines ? 864e5 : 36e5;
+  const from = Date.now() - spread;
   const batch = 10_000;
   for (let i = 0; i < n; i += batch) {
     await push(Array.from({ length: batch }, (_, j) => ({
-      "@timestamp": new Date(from + (i + j) * 10).toISOString(), message: `long line ${i + j}: GET /api/cart/${(i + j) * 7919 % 90000} 200 ${(i + j) % 900}ms`, "log.level": j % 50 ? "info" : "error",
+      "@timestamp": new Date(from + ((i + j) * spread) / n).toISOString(), message: `long line ${i + j}: GET /api/cart/${(i + j) * 7919 % 90000} 200 ${(i + j) % 900}ms`, "log.level": j % 50 ? "info" : "error",
       "kubernetes.namespace": `ns-${j % 7}`, "kubernetes.pod.name": `web-${j % 40}`, "kubernetes.container.name": "web", "host.name": `node-${j % 5}`,
     })));
   }
   await stored(`"long line ${n - 1}"`, 1);
   return n;
+}
+
+/** firstRows runs searches and returns how long each took from the key to the first drawn row of its own, in milliseconds. */
+export async function firstRows(page, search, queries) {
+  const took = {};
+  for (const query of queries) {
+    await search.fill(query);
+    took[query] = await page.evaluate(
+      (form) =>
+        new Promise((resolve, reject) => {
+          const began = performance.now();
+          document.querySelector(form).requestSubmit();
+          const look = () => {
+            const rows = document.querySelector(".rows");
+            if (rows.dataset.stale !== "true" && rows.querySelector("li")) resolve(Math.round(performance.now() - began));
+            else if (performance.now() - began > 60e3) reject(new Error("no row within a minute"));
+            else requestAnimationFrame(look);
+          };
+          requestAnimationFrame(look);
+        }),
+      "form.query",
+    );
+  }
+  return took;
 }
 
 // What a page does in its animation frames: the time between them, in milliseconds.

@@ -2,12 +2,14 @@
 import { logout, session } from "./api.js";
 import { Choices, Mark } from "./brand.js";
 import { BrowsePage } from "./browse/page.js";
+import { ClustersPage } from "./clusters/page.js";
 import { Help } from "./help.js";
 import { effect, html, useEffect } from "./html.js";
 import { t } from "./i18n.js";
 import { onKey } from "./keys.js";
 import { SearchPage } from "./search/page.js";
 import { Login } from "./login.js";
+import { OperationsPage } from "./operations/page.js";
 import { help } from "./prefs.js";
 import { SourcesPage } from "./sources/page.js";
 import { Toast } from "./toast.js";
@@ -26,7 +28,7 @@ export function App() {
   return state === "in" ? html`<${Shell} />` : html`<${Login} />`;
 }
 
-const components = { search: SearchPage, browse: BrowsePage, sources: SourcesPage };
+const components = { search: SearchPage, browse: BrowsePage, sources: SourcesPage, clusters: ClustersPage, operations: OperationsPage };
 // Who only reads has no use for what the others steer.
 const forOperators = new Set(["clusters", "operations"]);
 /** allowed are the pages that the session's role may open. */

@@ -5,7 +5,7 @@ import { clause } from "../clauses.js";
 export const levels = [
   { name: "cluster", fields: ["orchestrator.cluster.name"] },
   { name: "namespace", fields: ["kubernetes.namespace"] },
-  { name: "workload", fields: ["kubernetes.deployment.name", "kubernetes.statefulset.name", "kubernetes.daemonset.name", "kubernetes.cronjob.name", "kubernetes.job.name"] },
+  { name: "workload", fields: ["kubernetes.workload.name", "kubernetes.deployment.name", "kubernetes.statefulset.name", "kubernetes.daemonset.name", "kubernetes.cronjob.name", "kubernetes.job.name"] },
   { name: "pod", fields: ["kubernetes.pod.name"] },
   { name: "container", fields: ["kubernetes.container.name"] },
 ];

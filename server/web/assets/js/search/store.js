@@ -60,7 +60,12 @@ export async function search() {
   });
   fetched = new Set(shape.peek().columns);
   const { line } = shape.peek();
-  countHits(wanted, signal);
+  // The rows come first: the server should not count while it looks for them.
+  let counting = false;
+  const count = () => {
+    if (!counting && !signal.aborted) countHits(wanted, signal);
+    counting = true;
+  };
   const showFresh = () => {
     set = fresh;
     stale = false;
@@ -78,12 +83,14 @@ export async function search() {
     let last = 0;
     const n = await readEvents("query", { ...listed(wanted), limit: firstPage }, signal, (events) => {
       fresh.append(events);
+      count();
       if (stale || performance.now() - last > 60) {
         last = performance.now();
         showFresh();
       }
     });
     if (signal.aborted) return;
+    count();
     batch(() => {
       joinTail();
       complete.value = n < firstPage;
@@ -93,6 +100,7 @@ export async function search() {
     if (levelField(fresh.list)) countHits(wanted, signal);
     if (line) reopen(line, signal);
   } catch (e) {
+    if (!counting && !signal.aborted) hits.value = null;
     fail(e, signal, joinTail);
   }
 }

@@ -17,6 +17,7 @@ export function Explain({ sources, known }) {
   const [time, setTime] = useState("");
   const [answer, setAnswer] = useState(null);
   const [failure, setFailure] = useState(null);
+  const [open, setOpen] = useState(false);
   const ask = async (query) => {
     try {
       setAnswer(await getJSON("explain", query));
@@ -30,6 +31,7 @@ export function Explain({ sources, known }) {
   useEffect(() => {
     const source = known.find((s) => s.id === params.explain);
     if (!source || !params.position) return;
+    setOpen(true);
     setName(source.name);
     setPosition(params.position);
     ask({ id: source.id, position: params.position });
@@ -39,7 +41,7 @@ export function Explain({ sources, known }) {
     refine({ explain: "", position: "" });
     ask({ name: name.trim(), ...(position !== "" ? { position } : { time: time ? new Date(time).toISOString() : "" }) });
   };
-  return html`<details class="explain" open=${Boolean(params.explain)}>
+  return html`<details class="explain" open=${open} onToggle=${(e) => setOpen(e.currentTarget.open)}>
     <summary>${t("whereIsMyLine")}</summary>
     <form onSubmit=${submit}>
       <label>${t("by_source")} <input list="names" required value=${name} onInput=${(e) => setName(e.target.value)} placeholder="/var/log/app.log" /></label>

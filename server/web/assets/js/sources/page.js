@@ -49,7 +49,7 @@ export function SourcesPage() {
   return html`<main class="plain">
     <${Totals} sources=${sources} />
     <${Explain} sources=${chosen} known=${sources ?? []} />
-    <div class="tools" role="search" aria-label=${t("filterSources")}>
+    <div class="toolbar" role="search" aria-label=${t("filterSources")}>
       <input type="search" aria-label=${t("filterSources")} placeholder=${t("filterSourcesHint")} value=${params.filter ?? ""} onInput=${(e) => refine({ filter: e.target.value })} />
       <label>${t("groupSources")} <select value=${by} onChange=${(e) => refine({ by: e.target.value })}>${groupings.map((g) => html`<option value=${g} selected=${g === by}>${t(`by_${g}`)}</option>`)}</select></label>
       <label>${t("kind")} <select value=${params.kind ?? ""} onChange=${(e) => refine({ kind: e.target.value })}><option value="">${t("any")}</option>${kinds.map((k) => html`<option value=${k} selected=${params.kind === k}>${t(`kind_${k}`)}</option>`)}</select></label>
