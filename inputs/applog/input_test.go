@@ -48,7 +48,7 @@ func TestLateDirectories(t *testing.T) {
 	name := "pods/uid-1/volumes/kubernetes.io~empty-dir/applog-5c1f-endname-web/x.log"
 	r.write(name, numbered(0, 2))
 	es := r.sink.wait(t, 2)
-	for k, want := range map[string]string{"kubernetes.pod.uid": "uid-1", "service.id": "5c1f", "tally.applog.title": "web"} {
+	for k, want := range map[string]string{"kubernetes.pod.uid": "uid-1", "service.id": "5c1f", "applog.title": "web"} {
 		if got, _ := es[0].Fields.GetValue(k); got != want {
 			t.Errorf("%s is %v, want %s", k, got, want)
 		}

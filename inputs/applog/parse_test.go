@@ -185,8 +185,8 @@ func TestPodFields(t *testing.T) {
 		}
 	}
 	const dir = "/k8spods/uid/volumes/kubernetes.io~empty-dir/"
-	f(dir+"applog-svc-endname-web/x.log", `{"kubernetes":{"pod":{"uid":"uid"}},"service":{"id":"svc"},"tally":{"applog":{"title":"web"}}}`)
-	f(dir+"applog-a-b-endname-c-d/sub/x.log", `{"kubernetes":{"pod":{"uid":"uid"}},"service":{"id":"a-b"},"tally":{"applog":{"title":"c-d"}}}`)
+	f(dir+"applog-svc-endname-web/x.log", `{"applog":{"title":"web"},"kubernetes":{"pod":{"uid":"uid"}},"service":{"id":"svc"}}`)
+	f(dir+"applog-a-b-endname-c-d/sub/x.log", `{"applog":{"title":"c-d"},"kubernetes":{"pod":{"uid":"uid"}},"service":{"id":"a-b"}}`)
 	f(dir+"applog-svc/x.log", `{"kubernetes":{"pod":{"uid":"uid"}},"service":{"id":"svc"}}`)
 	f(dir+"cache/x.log", `{}`)
 	f("/var/log/applog-x/a.log", `{}`)

@@ -126,7 +126,7 @@ func podFields(path string) common.MapStr {
 			out["service"] = common.MapStr{"id": service}
 		}
 		if ok && title != "" {
-			out["tally"] = common.MapStr{"applog": common.MapStr{"title": title}}
+			out["applog"] = common.MapStr{"title": title}
 		}
 		return out
 	}
