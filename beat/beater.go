@@ -3,8 +3,10 @@ package beat
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/elastic/beats/v7/filebeat/beater"
+	"github.com/elastic/beats/v7/filebeat/channel"
 	fbconfig "github.com/elastic/beats/v7/filebeat/config"
 	"github.com/elastic/beats/v7/filebeat/input"
 	inputs "github.com/elastic/beats/v7/filebeat/input/default-inputs"
@@ -15,6 +17,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/paths"
+	"github.com/elastic/beats/v7/libbeat/publisher/pipeline"
 	"github.com/elastic/beats/v7/libbeat/publisher/pipetool"
 
 	"github.com/tallylog/tally/beat/dialects/journalbeat7"
@@ -30,6 +33,7 @@ type tallybeat struct {
 	beat.Beater
 	states   states // open during Run
 	registry string // Journalbeat's, to take over and keep up; "" for none
+	config   *common.Config
 	wiring   *wiring
 	log      *logp.Logger
 }
@@ -50,7 +54,7 @@ func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, err
 	if err != nil {
 		return nil, err
 	}
-	t.Beater = fb
+	t.Beater, t.config = fb, cfg
 	if cfg.HasField(journalbeat7.RegistryKey) {
 		if t.registry, err = cfg.String(journalbeat7.RegistryKey, -1); err != nil {
 			return nil, err
@@ -97,6 +101,9 @@ func (t *tallybeat) open() (done func() error, err error) {
 
 // Run opens the states and runs Filebeat's beater until Stop.
 func (t *tallybeat) Run(b *beat.Beat) (err error) {
+	if err := checkRegistry(t.config); err != nil {
+		return err
+	}
 	done, err := t.open()
 	if err != nil {
 		return err
@@ -166,6 +173,9 @@ func own(name string, log *logp.Logger, kept states, metrics *monitoring.Registr
 	}
 }
 
+// olderInputs are those of Filebeat's older interface which read nothing yet when they are made.
+var olderInputs = []string{"log", "container", "docker"}
+
 // checkInputs refuses unknown types, and for our own inputs options that they refuse. Filebeat itself looks at its inputs
 // only after it has started to run. The errors name keys as go-ucfg's do, so that places finds them.
 func checkInputs(beatName string, cfg *common.Config) error {
@@ -196,6 +206,13 @@ func checkInputs(beatName string, cfg *common.Config) error {
 		}
 		if p, ok := ours[kind.Type]; ok {
 			if _, err := p.Manager.Create(in); err != nil {
+				return fmt.Errorf("input %s accessing '%s.inputs.%d': %w", kind.Type, beatName, i, err)
+			}
+		} else if slices.Contains(olderInputs, kind.Type) {
+			// Filebeat finds errors in these only when it starts them, and may then hang instead of ending.
+			unused := make(chan struct{})
+			connector := channel.NewOutletFactory(unused).Create(pipeline.NewNilPipeline())
+			if _, err := input.New(in, connector, unused, nil); err != nil {
 				return fmt.Errorf("input %s accessing '%s.inputs.%d': %w", kind.Type, beatName, i, err)
 			}
 		} else if _, err := input.GetFactory(kind.Type); err != nil && !known[kind.Type] {

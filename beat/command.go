@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -111,7 +112,7 @@ func ending(t *translation) (exit, fatal func(error)) {
 		if err == nil {
 			return
 		}
-		for _, p := range places(configFiles(), t.asWritten(asWritten(configFiles(), err.Error()))) {
+		for _, p := range slices.Compact(places(configFiles(), t.asWritten(asWritten(configFiles(), err.Error())))) {
 			fmt.Fprintf(os.Stderr, "  at %s\n", p)
 		}
 		os.Exit(1)

@@ -27,6 +27,9 @@ var (
 		{[]string{"chromium", "chromium-browser", "google-chrome"}, "chromium"},
 		{[]string{"node", "nodejs"}, "nodejs"},
 		{[]string{"npm"}, "npm"},
+		{[]string{"python3"}, "python3"},
+		// A Python that is not Debian's brings what makes virtual environments itself.
+		{[]string{"/usr/share/doc/python3-venv", "/usr/local/bin/python3"}, "python3-venv"},
 		{[]string{"/usr/lib/python3/dist-packages/grpc/__init__.py"}, "python3-grpcio"},
 		{[]string{"/usr/lib/python3/dist-packages/google/protobuf/__init__.py"}, "python3-protobuf"},
 		{[]string{"java"}, "default-jre-headless"},
