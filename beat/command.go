@@ -70,7 +70,12 @@ func Command() *cmd.BeatsRootCmd {
 		exit(instance.Run(settings, create))
 	}
 	root.Run, root.RunCmd.Run = withChecks(run), withChecks(run)
-	root.AddCommand(migrateCommand(translated.settings))
+	for _, c := range root.Commands() {
+		if c.Name() == "modules" {
+			root.RemoveCommand(c)
+		}
+	}
+	root.AddCommand(modulesCommand(settings), migrateCommand(translated.settings))
 	if name == "journalbeat" {
 		for _, c := range root.ExportCmd.Commands() {
 			if c.Name() == "index-pattern" {

@@ -160,3 +160,44 @@ func TestFilebeatRegistries(t *testing.T) {
 		}
 	}, native)
 }
+
+// The commands that people's scripts use work under each name, with a configuration of that name that has two outputs.
+func TestCommandsUnderNames(t *testing.T) {
+	for name, section := range map[string]string{
+		"filebeat":    "filebeat.prospectors: [{paths: [/nowhere/x]}]\nfilebeat.config.modules.path: ${path.home}/modules.d/*.yml\n",
+		"journalbeat": "journalbeat.inputs: [{paths: [/nowhere]}]\n",
+		"tallybeat":   "filebeat.inputs: [{type: log, paths: [/nowhere/x]}]\nfilebeat.config.modules.path: ${path.home}/modules.d/*.yml\n",
+	} {
+		home := t.TempDir()
+		config := write(t, section+"output.file.path: /tmp/x\noutput.logstash.hosts: [\"${NOWHERE:127.0.0.1:1}\"]\n")
+		if err := os.MkdirAll(filepath.Join(home, "modules.d"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, "modules.d", "nginx.yml.disabled"), []byte("- module: nginx\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := func(want string, code int, args ...string) {
+			t.Helper()
+			got, out := execute(t, name, home, config, args...)
+			if got != code || !strings.Contains(out, want) {
+				t.Errorf("%s %v exits with %d, want %d and %q:\n%s", name, args, got, code, want, out)
+			}
+		}
+		f("Config OK", 0, "test", "config")
+		f("connection refused", 1, "test", "output")
+		f(name+":", 0, "export", "config")
+		f(name+"-7.", 0, "export", "template")
+		f("policy", 0, "export", "ilm-policy")
+		f(name+" version 7.", 0, "version")
+		f("Created", 0, "keystore", "create", "--force")
+		f("events: 77", 0, "export", "config", "-E", "queue.mem.events=77")
+		f("tallybeat:", 0, "migrate", config)
+		if name != "journalbeat" {
+			f("Disabled:\nnginx", 0, "modules", "list")
+			f("Enabled nginx", 0, "modules", "enable", "nginx")
+			f("already enabled", 0, "modules", "enable", "nginx")
+			f("Disabled nginx", 0, "modules", "disable", "nginx")
+			f("doesn't exist", 1, "modules", "enable", "nosuch")
+		}
+	}
+}

@@ -4,7 +4,6 @@ import os
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for its marks
 def pytest_collection_modifyitems(config, items):
     left_out = set()
     with open(os.environ["TALLY_LEFT_OUT"], encoding="utf-8") as f:
@@ -17,11 +16,13 @@ def pytest_collection_modifyitems(config, items):
         name = item.nodeid.split("/")[-1]
         out = any(name == rule or name.startswith(rule + "::") for rule in left_out)
         (drop if out else keep).append(item)
-    for item in keep:
-        if any(s in item.nodeid for s in ("test_tcp", "test_udp", "test_syslog")):
-            item.add_marker(pytest.mark.xdist_group("port8080"))
-        if "test_generate" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("test_modules"))
     if drop:
         config.hook.pytest_deselected(items=drop)
     items[:] = keep
+
+
+def pytest_itemcollected(item):
+    if any(s in item.nodeid for s in ("test_tcp", "test_udp", "test_syslog")):
+        item.add_marker(pytest.mark.xdist_group("port8080"))
+    if "test_generate" in item.nodeid:
+        item.add_marker(pytest.mark.xdist_group("test_modules"))
