@@ -1,4 +1,4 @@
-"""Loaded into pytest: leaves out what left_out.txt names, and keeps tests apart that use the same port or directory."""
+"""Loaded into pytest: leaves out what left_out.txt names, and keeps tests apart that use the same directory."""
 import os
 
 import pytest
@@ -22,7 +22,5 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_itemcollected(item):
-    if any(s in item.nodeid for s in ("test_tcp", "test_udp", "test_syslog")):
-        item.add_marker(pytest.mark.xdist_group("port8080"))
     if "test_generate" in item.nodeid:
         item.add_marker(pytest.mark.xdist_group("test_modules"))
