@@ -188,7 +188,7 @@ func (s *Server) openLog(ctx context.Context) error {
 	c, dir := s.o.Config, s.o.Dir
 	cp, err := admit.ReadCheckpoint(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; tally fsck --repair --data %s rebuilds the account from the store and the buffer", err, dir)
 	}
 	if s.wal, err = buffer.Open(filepath.Join(dir, "wal"), buffer.Options{MaxBytes: int64(c.Buffer.MaxBytes), After: cp.Seq, Log: s.o.Log}); err != nil {
 		return err

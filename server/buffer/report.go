@@ -76,6 +76,15 @@ func Hold(dir string) (release func() error, err error) {
 	return lock.Close, nil
 }
 
+// First is the lowest sequence number that the segments in dir can hold; ok is false where there are none.
+func First(dir string) (seq uint64, ok bool, err error) {
+	firsts, err := list(dir)
+	if err != nil || len(firsts) == 0 {
+		return 0, false, err
+	}
+	return firsts[0], true, nil
+}
+
 // Check reads the log in dir and changes nothing. While a server has the log open it returns ErrLocked.
 func Check(dir string) (Report, error) {
 	lock, err := lockDir(dir, syscall.LOCK_SH)

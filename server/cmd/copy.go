@@ -89,7 +89,7 @@ func copyStore(c *cobra.Command, dir, to string, cfg config.Config) (err error) 
 	if err != nil {
 		return err
 	}
-	from, err := embedded.Open(filepath.Join(dir, "store"), embedded.Options{After: cp.Seq, Log: log, TenantName: names})
+	from, err := embedded.Open(filepath.Join(dir, "store"), embedded.Options{Log: log, ReadOnly: true})
 	if err != nil {
 		return err
 	}

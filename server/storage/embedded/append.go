@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 	defer s.gate.leave()
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if s.o.ReadOnly {
+		return errors.New("the store is open for reading only")
 	}
 	if len(b.Events) == 0 {
 		return nil

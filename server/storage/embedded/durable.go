@@ -253,3 +253,56 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	}
 	return u, nil
 }
+
+// accountFields are what the account knows a source by, beside its positions.
+var accountFields = []string{storage.ClientField, "log.file.path", "host.name", "orchestrator.cluster.name", "kubernetes.namespace", "kubernetes.pod.name", "kubernetes.pod.uid"}
+
+// Positions calls f, in no order, for each event with a position of the batches up to seq, with tenant, ID, Time, Position and the fields
+// that name its source and client. From them an account is rebuilt whose checkpoint was lost.
+func (s *Store) Positions(ctx context.Context, seq uint64, f func(tenant uint32, e *event.Event) error) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`%s:<=%d "%s":* | fields _time, %s, "%s", "%s", "%s", "%s", %s`, colSeq, seq, colSource, colID, colSource, colFrom, colTo, colRanges, columnList(accountFields))
+	for _, tenant := range s.tenants.all() {
+		err := s.runRows(ctx, []logstorage.TenantID{tenant}, text, func(b *block) error {
+			for i := range b.n {
+				e, err := recovered(b, i)
+				if err != nil {
+					return err
+				}
+				for _, name := range accountFields {
+					if v := query.FieldValue(b.column(columnOf(name))[i]); v != "" {
+						e.Put(name, strings.Clone(v))
+					}
+				}
+				if err := f(tenant.AccountID, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("cannot read the positions of the store: %w", err)
+		}
+	}
+	return nil
+}
+
+// Highest is the highest sequence number of any batch stored; 0 in an empty store.
+func (s *Store) Highest(ctx context.Context) (highest uint64, err error) {
+	if err := s.settle(); err != nil {
+		return 0, err
+	}
+	tenants := s.tenants.all()
+	if len(tenants) == 0 {
+		return 0, nil
+	}
+	err = s.run(ctx, tenants, "* | stats max("+colSeq+") as n", func(b *block) error {
+		if n := b.column("n")[0]; n != "" && n != "NaN" {
+			highest, err = strconv.ParseUint(n, 10, 64)
+		}
+		return err
+	})
+	return highest, err
+}

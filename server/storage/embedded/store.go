@@ -47,6 +47,9 @@ type Options struct {
 	FlushInterval time.Duration
 	// After is the sequence number of the checkpoint: every batch up to it is durable in full.
 	After uint64
+	// ReadOnly is for looking into a store of which the rules are not known: nothing is appended or removed, and the plan of classes is
+	// left as it is.
+	ReadOnly bool
 	// Log takes what the store and logstorage say; nil means slog.Default().
 	Log *slog.Logger
 }
@@ -129,6 +132,9 @@ func Open(dir string, o Options) (*Store, error) {
 		s.stopped()
 		s.closeClasses()
 		return nil, err
+	}
+	if o.ReadOnly {
+		return s, nil
 	}
 	highest, err := s.findStored(s.stop)
 	if err == nil {
