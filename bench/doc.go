@@ -6,4 +6,7 @@
 // same file and ship it with the same settings to the same sink, which acknowledges and looks at nothing. The server gets
 // the same events as a bare logstorage does, over Lumberjack, and its CPU time is counted until it is idle again; then both are
 // asked the same queries, the server over HTTP.
+//
+// Another measure is of an agent that follows 10,000 files of which 100 are written to: its memory, its share of a core, and how long a
+// line takes to arrive.
 package main

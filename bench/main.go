@@ -23,7 +23,7 @@ func main() {
 		rows  = flag.Int("rows", 1_000_000, "events that the server stores")
 		dir   = flag.String("dir", "", "folder for data, a temporary one if empty; it is removed at the end")
 		out   = flag.String("json", "build/bench.json", "file for the figures")
-		what  = flag.String("what", "all", "all, agents or server")
+		what  = flag.String("what", "all", "all, agents, idle or server")
 		bare  = flag.String("bare", "", "internal: store -rows events in a bare logstorage in this folder, print figures as JSON")
 	)
 	flag.Parse()
@@ -41,8 +41,8 @@ func run(lines, rows int, dir, out, what, bare string) (err error) {
 		}
 		return json.NewEncoder(os.Stdout).Encode(m)
 	}
-	if what != "all" && what != "agents" && what != "server" {
-		return fmt.Errorf("-what is %q, want all, agents or server", what)
+	if what != "all" && what != "agents" && what != "idle" && what != "server" {
+		return fmt.Errorf("-what is %q, want all, agents, idle or server", what)
 	}
 	lumberlog.Logger = silent{}
 	if dir, err = os.MkdirTemp(dir, "tally-bench-"); err != nil {
@@ -50,6 +50,14 @@ func run(lines, rows int, dir, out, what, bare string) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	var all []measure
+	if what == "idle" || what == "all" {
+		if err := idle(dir); err != nil {
+			return err
+		}
+	}
+	if what == "idle" {
+		return nil
+	}
 	if what != "server" {
 		if all, err = agents(dir, lines); err != nil {
 			return err

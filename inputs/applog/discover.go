@@ -39,6 +39,7 @@ type discoverer struct {
 	said     map[string]string // what has been said about a path, so that it is said once
 	anything bool              // a file was found
 	observed time.Time         // when the status was made
+	told     time.Time         // when resting sources were last looked for
 	moving   uint32            // the cookie of the last rename of a name that a pattern lists
 }
 

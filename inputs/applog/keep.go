@@ -46,7 +46,10 @@ func (d *discoverer) tick(now time.Time) {
 	for s := range d.orphans {
 		d.pursue(s, now)
 	}
-	d.tellIdle(now)
+	if now.Sub(d.told) >= tellAfter/2 { // it goes over all sources
+		d.told = now
+		d.tellIdle(now)
+	}
 	d.observe(now)
 	if now.Sub(d.upkeep) >= time.Hour {
 		d.upkeep = now

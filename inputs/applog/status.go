@@ -9,7 +9,7 @@ import (
 )
 
 // statusEvery is how old the status of an input may be: it goes over all sources, so it is made by the discoverer, in its time.
-const statusEvery = 2 * time.Second
+const statusEvery = 5 * time.Second
 
 // status is what the discoverer saw last.
 func (in *Input) status() status.Summary {
