@@ -36,7 +36,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, n := range []int{1, 64, 512} {
+	for _, n := range []int{1, 64, 512, 2048} {
 		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
 			p, s, _, err := step(b, self, "memory: 1GiB\n")
 			if err != nil {
