@@ -203,6 +203,9 @@ func statsFunc(f storage.Func) (string, error) {
 	}
 	field := column(f.Field)
 	have := " if (" + field + ":*)" // the events without the field count as empty texts otherwise
+	if f.Field == event.Timestamp {
+		have = "" // every event has a time, and the store has no such filter for it
+	}
 	switch f.Name {
 	case "uniq":
 		return "count_uniq(" + field + ")", nil
