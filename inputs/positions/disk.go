@@ -14,6 +14,8 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"github.com/tallylog/tally/internal/failpoint"
 )
 
 const maxKey = bbolt.MaxKeySize
@@ -109,9 +111,11 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here("agent.positions.created")
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
+	failpoint.Here("agent.positions.renamed")
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"golang.org/x/sys/unix"
+
+	"github.com/tallylog/tally/internal/failpoint"
 )
 
 const (
@@ -183,8 +185,10 @@ func (s *Store) flush() error {
 		batch = append(batch, change{[]byte(k), s.values[k]})
 	}
 	s.mu.Unlock()
+	failpoint.Sync("agent.positions.before")
 	err := s.disk.write(batch)
 	if err == nil {
+		failpoint.Here("agent.positions.after")
 		return nil
 	}
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package build
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,7 +37,7 @@ func Test(ctx context.Context) error {
 	return err
 }
 
-// Faults runs the tests of test/faults in their long form.
+// Faults runs the simulated failures of power a thousand times, and the tests of test/faults in their long form.
 func Faults(ctx context.Context) error {
 	if err := Programs(ctx); err != nil {
 		return err
@@ -44,7 +45,8 @@ func Faults(ctx context.Context) error {
 	if err := install(ctx, forTesting); err != nil {
 		return err
 	}
-	return stream(ctx, "go", "test", "-count=1", "-v", "-timeout", "3h", "./test/faults/...", "-args", "-long")
+	err := stream(ctx, "go", "test", "-count=1", "-v", "-run", "TestFaultRuns", "./server/admit", "-args", "-runs", "1000")
+	return errors.Join(err, stream(ctx, "go", "test", "-count=1", "-v", "-timeout", "6h", "./test/faults/...", "-args", "-long"))
 }
 
 // summary counts what go test says of each package while it passes the words on.

@@ -15,6 +15,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/publisher"
 	"github.com/elastic/beats/v7/libbeat/testing"
 
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/outputs/bundle"
 )
 
@@ -211,7 +212,9 @@ func (p *pending) settle(n int, err error) {
 	}
 	defer close(p.done)
 	if left == 0 {
+		failpoint.Here("agent.ack.before")
 		p.batch.ACK()
+		failpoint.Here("agent.ack.after")
 		return
 	}
 	p.c.observer.Failed(left)

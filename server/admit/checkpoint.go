@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/ledger"
 )
 
@@ -158,9 +159,12 @@ func writeCheckpoint(dir string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("cannot write checkpoint: %w", err)
 	}
+	failpoint.Here("checkpoint.created")
 	_, err = f.Write(b)
 	if err == nil {
+		failpoint.Sync("checkpoint.written")
 		err = f.Sync()
+		failpoint.Here("checkpoint.synced")
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -171,9 +175,11 @@ func writeCheckpoint(dir string, b []byte) error {
 	if err := os.Rename(file, filepath.Join(dir, checkpointOlder)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot keep the older checkpoint: %w", err)
 	}
+	failpoint.Here("checkpoint.kept")
 	if err := os.Rename(file+".tmp", file); err != nil {
 		return fmt.Errorf("cannot replace checkpoint: %w", err)
 	}
+	failpoint.Here("checkpoint.renamed")
 	return syncDir(dir)
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/buffer"
 	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/storage"
@@ -212,9 +213,11 @@ func (f *feeder) append(ctx context.Context, en *entry) error {
 		}
 	}
 	sb := &storage.Batch{Seq: en.loc.Seq, Tenant: b.Tenant, Events: b.Events}
+	failpoint.Here("store.append.before")
 	if err := f.a.store.Append(ctx, sb); err != nil {
 		return err
 	}
+	failpoint.Here("store.append.after")
 	if len(sb.Rejected) > 0 {
 		return f.a.refused(ctx, en, b, sb.Rejected)
 	}
@@ -233,9 +236,11 @@ func (f *feeder) checkpoint(ctx context.Context) error {
 	if seq == f.covered {
 		return nil
 	}
+	failpoint.Sync("store.sync.before")
 	if err := f.a.store.Sync(ctx); err != nil {
 		return err
 	}
+	failpoint.Here("store.sync.after")
 	return f.cover(seq)
 }
 

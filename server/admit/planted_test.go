@@ -3,6 +3,7 @@ package admit
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand"
 	"sync"
@@ -31,8 +32,9 @@ type chunk struct {
 	flight   int // sends under way
 }
 
-func (c *chunk) batch() *record.Batch {
-	b := &record.Batch{Client: "c", Received: time.Now().UnixNano()}
+// batch is the chunk as a server gets it whose clock is off by jump.
+func (c *chunk) batch(jump time.Duration) *record.Batch {
+	b := &record.Batch{Client: "c", Received: time.Now().Add(jump).UnixNano()}
 	for i := range int64(chunkSize) {
 		from := int64(c.at)*chunkSize + i
 		e := event.Event{Time: time.Now().Add(-time.Duration(i%2) * 24 * time.Hour).UnixNano()}
@@ -48,6 +50,7 @@ type traffic struct {
 	mu   sync.Mutex
 	rnd  *rand.Rand
 	list []*chunk
+	jump time.Duration // by which the server's clock is off
 }
 
 func newTraffic(seed int64) *traffic {
@@ -100,7 +103,7 @@ func (tr *traffic) send(ctx context.Context, a *Admission, c *chunk, b bug) erro
 	tr.mu.Unlock()
 	var err error
 	if !early {
-		_, err = a.Admit(ctx, c.batch())
+		_, err = a.Admit(ctx, c.batch(tr.jump))
 	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -119,6 +122,7 @@ func faultRun(t *testing.T, seed int64, b bug) error {
 			return err
 		}
 		w.restart()
+		tr.jump = time.Duration(tr.rnd.Intn(5)-2) * 36 * time.Hour
 	}
 	return w.live(t, dir, tr, true)
 }
@@ -190,7 +194,7 @@ func (w *world) judge(a *Admission, tr *traffic) error {
 		if c.withheld {
 			continue
 		}
-		b := c.batch()
+		b := c.batch(0)
 		for i := range b.Events {
 			id := b.Events[i].Position.ID()
 			ids++
@@ -220,9 +224,12 @@ func (w *world) judge(a *Admission, tr *traffic) error {
 	return errors.Join(errs...)
 }
 
+// faultRuns is how many seeds are tried; the long form has more.
+var faultRuns = flag.Int("runs", 100, "seeds that the simulated failures of power go through")
+
 // TestFaultRuns sends traffic through failures of power: nothing is lost, nothing doubled, and the account says what is there.
 func TestFaultRuns(t *testing.T) {
-	for seed := range int64(25) {
+	for seed := range int64(*faultRuns) {
 		if err := faultRun(t, seed, bug{}); err != nil {
 			t.Errorf("seed %d: %.500s", seed, err)
 		}

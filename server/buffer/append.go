@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"os"
 	"time"
+
+	"github.com/tallylog/tally/internal/failpoint"
 )
 
 // active is the segment that is written.
@@ -168,7 +170,9 @@ func (w *WAL) commit(s *active, seq uint64) error {
 		written, size := s.written, s.size
 		w.mu.Unlock()
 		began := time.Now()
+		failpoint.Sync("buffer.sync.before")
 		err := s.file.Sync()
+		failpoint.Here("buffer.sync.after")
 		took := time.Since(began)
 		w.mu.Lock()
 		s.syncing = false
@@ -236,9 +240,12 @@ func (w *WAL) create(h *header) (file, error) {
 		}
 	}
 	f := w.opts.wrap(raw)
+	failpoint.Here("buffer.segment.created")
 	_, err := f.WriteAt(h.block(), 0)
 	if err == nil {
+		failpoint.Here("buffer.segment.written")
 		err = syncDir(w.dir)
+		failpoint.Here("buffer.segment.synced")
 	}
 	if err != nil {
 		f.Close()

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/tallylog/tally/internal/failpoint"
 )
 
 // file is what the log asks of the segment it writes; *os.File is one. Tests put disks that fail in its place.
@@ -27,7 +29,9 @@ type sectionWriter struct {
 }
 
 func (w *sectionWriter) Write(p []byte) (int, error) {
+	failpoint.Here("buffer.write.before")
 	n, err := w.f.WriteAt(p, w.off)
+	failpoint.Here("buffer.write.after")
 	w.off += int64(n)
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tallylog/tally/internal/failpoint"
 )
 
 var (
@@ -273,10 +275,12 @@ func (w *WAL) removeSealed(upto uint64) error {
 		s := w.sealed[0]
 		w.mu.Unlock()
 		// Without the lock: to free the blocks of a large file takes a while. Nobody else takes from the front.
+		failpoint.Here("buffer.remove.before")
 		if err := os.Remove(segmentPath(w.dir, s.first)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("cannot remove segment %q: %w", segmentName(s.first), err)
 		}
 		removed = true
+		failpoint.Here("buffer.remove.after")
 		w.mu.Lock()
 		w.sealed = w.sealed[1:]
 		w.bytes -= s.size

@@ -13,6 +13,7 @@ type Agent struct {
 	t       testing.TB
 	program string
 	Home    string
+	Env     []string
 	config  string
 }
 
@@ -50,6 +51,6 @@ output.logstash:
 // Start starts the agent.
 func (a *Agent) Start() *Agent {
 	a.t.Helper()
-	a.Process = Start(a.t, nil, a.program, "-e", "-c", a.config, "--path.home", a.Home, "--strict.perms=false")
+	a.Process = Start(a.t, a.Env, a.program, "-e", "-c", a.config, "--path.home", a.Home, "--strict.perms=false")
 	return a
 }

@@ -24,6 +24,7 @@ type Server struct {
 	HTTP           string // address
 	Lumberjack     string
 	Config         string // YAML, beside the flags
+	Env            []string
 	configFile     string
 	startupTimeout time.Duration
 }
@@ -41,24 +42,36 @@ func NewServer(t testing.TB, dir, config string) *Server {
 	return s
 }
 
-// Start starts the server and waits until it is ready.
-func (s *Server) Start() *Server {
+// Begin starts the server and does not wait.
+func (s *Server) Begin() *Server {
 	s.t.Helper()
 	args := []string{"serve", "--data", s.Dir, "--http", s.HTTP, "--lumberjack", s.Lumberjack}
 	if s.configFile != "" {
 		args = append(args, "-c", s.configFile)
 	}
-	s.Process = Start(s.t, []string{"TALLY_ADMIN_PASSWORD=" + Password}, Tally(s.t), args...)
+	s.Process = Start(s.t, append([]string{"TALLY_ADMIN_PASSWORD=" + Password}, s.Env...), Tally(s.t), args...)
+	return s
+}
+
+// Ready tells whether the server answers queries.
+func (s *Server) Ready() bool {
+	resp, err := http.Get("http://" + s.HTTP + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// Start starts the server and waits until it is ready.
+func (s *Server) Start() *Server {
+	s.t.Helper()
+	s.Begin()
 	Eventually(s.t, s.startupTimeout, "the server is ready", func() bool {
 		if s.Exited() {
 			s.t.Fatalf("the server ended: %s", tailOf(s.Log(), 3000))
 		}
-		resp, err := http.Get("http://" + s.HTTP + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		return s.Ready()
 	})
 	return s
 }
@@ -144,6 +157,7 @@ func (s *Server) Events(query, fields string) []map[string]string {
 // Source is one account, as /api/v1/sources gives it.
 type Source struct {
 	Name   string
+	Source string
 	Kind   string
 	Ranges [][2]int64
 	Gaps   []struct {

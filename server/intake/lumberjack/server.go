@@ -19,6 +19,7 @@ import (
 	"github.com/elastic/go-lumber/protocol/v2"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/intake"
 	"github.com/tallylog/tally/server/record"
 )
@@ -296,6 +297,8 @@ func (c *conn) admit(ctx context.Context, w *window) error {
 	}
 	c.s.Stats.Windows.Add(1)
 	c.s.Stats.Events.Add(int64(w.count))
+	failpoint.Here("lumberjack.ack.before")
+	defer failpoint.Here("lumberjack.ack.after")
 	return c.ack(uint32(w.count))
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/answer"
 	"github.com/tallylog/tally/server/auth"
@@ -48,7 +49,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.Fail(w, g.Refusal(r, err))
 		return
 	}
+	failpoint.Here("push.answer.before")
 	answer.JSON(w, http.StatusOK, ans)
+	failpoint.Here("push.answer.after")
 }
 
 func push(g *intake.Gate, w http.ResponseWriter, r *http.Request) (*Answer, error) {
