@@ -43,7 +43,7 @@ func (r *runner) singles(c *Chain, events []*event.Event, depth int, more bool) 
 		}
 		switch r.one(c, e, depth) {
 		case dropped:
-			r.o.Taken(e, nil)
+			r.o.Taken(e, nil, r.at)
 		case finished:
 			if more || depth > 0 {
 				r.finish(e)
@@ -150,7 +150,7 @@ func (r *runner) grouped(s *Step, events []*event.Event, depth int) []*event.Eve
 		chosen, outcomes = chosen[1:], outcomes[1:]
 		switch r.fate(s, depth, e, o) {
 		case dropped:
-			r.o.Taken(e, nil)
+			r.o.Taken(e, nil, s)
 		case finished:
 			r.finish(e)
 			left = append(left, e)

@@ -86,7 +86,7 @@ func TestGroups(t *testing.T) {
 		}
 		var told []string
 		got := messages(c.Run(events, Observer{
-			Taken: func(e, _ *event.Event) { m, _ := e.Get("message"); told = append(told, "-"+m) },
+			Taken: func(e, _ *event.Event, _ *Step) { m, _ := e.Get("message"); told = append(told, "-"+m) },
 			Made:  func(e, from *event.Event) { m, _ := e.Get("message"); told = append(told, "*"+m) },
 			Rejected: func(e *event.Event, s *Step, err error) {
 				told = append(told, "!"+messages([]*event.Event{e})+":"+s.Name)

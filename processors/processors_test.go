@@ -103,7 +103,7 @@ func TestPanic(t *testing.T) {
 	}
 	c.Steps = []*Step{{Name: "broken", p: broken{}, batch: broken{}}}
 	one, two := processortest.Event(t, `{"message":"1"}`), processortest.Event(t, `{"message":"2"}`)
-	out := c.Run([]*event.Event{&one, &two}, Observer{Taken: func(_, _ *event.Event) { t.Error("an event is taken") }})
+	out := c.Run([]*event.Event{&one, &two}, Observer{Taken: func(_, _ *event.Event, _ *Step) { t.Error("an event is taken") }})
 	if len(out) != 2 || out[0] != &one || out[1] != &two {
 		t.Fatalf("got %v", out)
 	}
@@ -130,7 +130,7 @@ func TestBatch(t *testing.T) {
 		events = append(events, e)
 	}
 	dropped, joined := 0, 0
-	out := c.Run(events, Observer{Taken: func(_, into *event.Event) {
+	out := c.Run(events, Observer{Taken: func(_, into *event.Event, _ *Step) {
 		if into == nil {
 			dropped++
 		} else {

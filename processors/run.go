@@ -18,7 +18,7 @@ const ErrorField = "error.message"
 type Observer struct {
 	// Taken is called with each event that is no longer among those that Run returns, and the one that has taken over its text
 	// and position, or nil.
-	Taken func(gone, into *event.Event)
+	Taken func(gone, into *event.Event, by *Step)
 	// Made is called with each event that Run returns beside those that it was given, and the one that it was made of.
 	Made func(e, from *event.Event)
 	// Step is called after each step that was applied to e, with its failure; depth is that of the ifs around it. For a step that
@@ -33,7 +33,7 @@ type Observer struct {
 // way behind what they were made of, in the memory of the slice it was given while that suffices.
 func (c *Chain) Run(events []*event.Event, o Observer) []*event.Event {
 	if o.Taken == nil {
-		o.Taken = func(_, _ *event.Event) {}
+		o.Taken = func(_, _ *event.Event, _ *Step) {}
 	}
 	if o.Made == nil {
 		o.Made = func(_, _ *event.Event) {}
@@ -212,7 +212,7 @@ func (s *Step) whole(events []*event.Event, o Observer) (out []*event.Event) {
 		if g.into == nil {
 			s.Stats.Dropped.Add(1)
 		}
-		o.Taken(g.gone, g.into)
+		o.Taken(g.gone, g.into, s)
 	}
 	if o.Step != nil {
 		for _, e := range out {

@@ -20,13 +20,15 @@ func TestRouteToTenants(t *testing.T) {
     then: [{route: {tenant: "%{[team]:}"}}]
   - drop_event: {when: {equals: {team: noise}}}
 `
-	r := runWith(t, t.TempDir(), func(o *Options) {
+	dir := t.TempDir()
+	configured := func(o *Options) {
 		c, err := config.Parse("tally.yml", []byte(text), os.LookupEnv)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o.Config.Pipelines = c.Pipelines
-	})
+	}
+	r := runWith(t, dir, configured)
 	readers := map[string][]string{}
 	for _, name := range []string{"red", "blue"} {
 		if code, ans, _ := r.do("POST", "/api/v1/tenants", `{"name":"`+name+`"}`); code/100 != 2 {
@@ -65,5 +67,16 @@ func TestRouteToTenants(t *testing.T) {
 	}
 	if _, ans, _ := r.do("GET", "/api/v1/sources", "", readers["red"]...); strings.Contains(ans, `"ranges"`) {
 		t.Errorf("the other tenant has an account: %s", ans)
+	}
+	for range 2 { // the second time it is read from the checkpoint
+		for position, says := range map[string]string{"0": "handed over to the tenant red", "33": "pipeline teams, processor drop_event"} {
+			if said := r.explained("name=s&position="+position, "skipped")["sentence"].(string); !strings.Contains(said, says) {
+				t.Errorf("line %s: %s", position, said)
+			}
+		}
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		r = runWith(t, dir, configured)
 	}
 }

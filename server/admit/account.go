@@ -37,7 +37,8 @@ type state struct {
 	stored     ledger.Set
 	skipped    ledger.Set
 	lost       []loss
-	end        int64 // where the source ended, 0 while it goes on
+	filtered   []loss // of what was skipped: what the server's pipelines took away, and which of them
+	end        int64  // where the source ended, 0 while it goes on
 	events     int64
 	duplicates int64
 	conflicts  int64
@@ -151,6 +152,9 @@ func (s *state) note(n *record.Note) {
 	switch n.Kind {
 	case record.Skipped:
 		s.skipped.Add(n.Range)
+		if n.Text != "" {
+			s.filter(n.Range, n.Text)
+		}
 	case record.Lost:
 		s.lose(loss{n.Range, strings.Clone(n.Text)})
 	case record.Complete:
@@ -164,6 +168,23 @@ func (s *state) note(n *record.Note) {
 			_ = json.Unmarshal([]byte(n.Text), &s.attrs) // written by Attributes.Text
 		}
 	}
+}
+
+// maxFiltered bounds what is kept of who filtered what. Beyond, the oldest is forgotten: its range is skipped, and nobody knows by whom.
+const maxFiltered = 256
+
+// filter enters what took a range away. One that follows another lengthens that.
+func (s *state) filter(r ledger.Range, by string) {
+	for i := len(s.filtered) - 1; i >= max(0, len(s.filtered)-8); i-- {
+		if o := &s.filtered[i]; o.reason == by && o.From <= r.From && r.From <= o.To {
+			o.To = max(o.To, r.To)
+			return
+		}
+	}
+	if len(s.filtered) >= maxFiltered {
+		s.filtered = slices.Delete(s.filtered, 0, 1)
+	}
+	s.filtered = append(s.filtered, loss{r, strings.Clone(by)})
 }
 
 // lose enters a loss that is not known yet. One that follows another of its reason lengthens that.

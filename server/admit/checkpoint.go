@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/ledger"
@@ -18,8 +19,9 @@ import (
 const (
 	checkpointFile  = "checkpoint"
 	checkpointOlder = "checkpoint.1"
-	checkpointMagic = "TALLYCP2"
-	checkpointFirst = "TALLYCP1" // without attributes and agents; it is still read
+	checkpointMagic = "TALLYCP3"
+	// Older versions are still read: the second has no filtered ranges, the first no attributes and agents either.
+	checkpointSecond, checkpointFirst = "TALLYCP2", "TALLYCP1"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -38,11 +40,13 @@ func encodeCheckpoint(seq uint64, accounts map[key]*account, agents map[key]stat
 		}
 		b = s.stored.AppendBinary(b)
 		b = s.skipped.AppendBinary(b)
-		b = binary.AppendUvarint(b, uint64(len(s.lost)))
-		for _, l := range s.lost {
-			b = binary.AppendUvarint(b, uint64(l.From))
-			b = binary.AppendUvarint(b, uint64(l.To))
-			b = text(b, l.reason)
+		for _, list := range [][]loss{s.lost, s.filtered} {
+			b = binary.AppendUvarint(b, uint64(len(list)))
+			for _, l := range list {
+				b = binary.AppendUvarint(b, uint64(l.From))
+				b = binary.AppendUvarint(b, uint64(l.To))
+				b = text(b, l.reason)
+			}
 		}
 		// Refused events are in no record; the count as acknowledged is the only one there is.
 		for _, n := range []int64{s.end, s.events, a.now.duplicates, s.conflicts, s.updated} {
@@ -67,13 +71,13 @@ func decodeCheckpoint(b []byte) (cp Checkpoint, err error) {
 		return cp, errCheckpoint
 	}
 	magic := string(b[:len(checkpointMagic)])
-	if magic != checkpointMagic && magic != checkpointFirst {
+	if magic != checkpointMagic && magic != checkpointSecond && magic != checkpointFirst {
 		return cp, errCheckpoint
 	}
 	r := reader{b: b[len(checkpointMagic) : len(b)-4]}
 	cp = Checkpoint{Seq: r.uint(), accounts: make(map[key]*account), agents: make(map[key]status)}
 	for range r.uint() {
-		a := r.account(magic == checkpointFirst)
+		a := r.account(magic)
 		if r.bad {
 			return cp, errCheckpoint
 		}
@@ -92,28 +96,37 @@ func decodeCheckpoint(b []byte) (cp Checkpoint, err error) {
 	return cp, nil
 }
 
-func (r *reader) account(first bool) *account {
+func (r *reader) account(magic string) *account {
 	a := newAccount(key{tenant: uint32(r.uint()), client: r.text(), source: r.text()})
 	a.now.name = r.text()
-	if !first {
+	if magic != checkpointFirst {
 		if t := r.text(); t != "" && json.Unmarshal([]byte(t), &a.now.attrs) != nil {
 			r.bad = true
 		}
 	}
 	a.now.stored, a.now.skipped = r.set(), r.set()
-	for range r.uint() {
-		a.now.lost = append(a.now.lost, loss{ledger.Range{From: int64(r.uint()), To: int64(r.uint())}, r.text()})
-		if r.bad {
-			break
-		}
+	a.now.lost = r.losses()
+	if magic == checkpointMagic {
+		a.now.filtered = r.losses()
 	}
 	for _, p := range []*int64{&a.now.end, &a.now.events, &a.now.duplicates, &a.now.conflicts, &a.now.updated} {
 		*p = int64(r.uint())
 	}
 	a.fed = a.now
 	a.fed.stored, a.fed.skipped = *a.now.stored.Clone(), *a.now.skipped.Clone()
-	a.fed.lost = append([]loss(nil), a.now.lost...)
+	a.fed.lost = slices.Clone(a.now.lost)
+	a.fed.filtered = slices.Clone(a.now.filtered)
 	return a
+}
+
+func (r *reader) losses() (list []loss) {
+	for range r.uint() {
+		list = append(list, loss{ledger.Range{From: int64(r.uint()), To: int64(r.uint())}, r.text()})
+		if r.bad {
+			return nil
+		}
+	}
+	return list
 }
 
 type reader struct {

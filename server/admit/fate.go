@@ -19,7 +19,7 @@ const (
 // Fate is what became of one unit of a source, as far as the account knows.
 type Fate struct {
 	State          string
-	Reason, Detail string // of StateLost
+	Reason, Detail string // of StateLost; of StateSkipped the Detail is what filtered it on the server, empty if it was the agent
 }
 
 // Fate tells what became of the unit at of a source, by the id of its account. ok is false where there is no such account.
@@ -42,6 +42,11 @@ func (s *state) fate(src *Source, unit int64) Fate {
 	case s.stored.Contains(r):
 		return Fate{State: StateStored}
 	case s.skipped.Contains(r):
+		for _, f := range s.filtered {
+			if f.From <= unit && unit < f.To {
+				return Fate{State: StateSkipped, Detail: f.reason}
+			}
+		}
 		return Fate{State: StateSkipped}
 	}
 	for _, g := range src.Gaps {

@@ -42,6 +42,9 @@ func sentence(e *explanation, src *admit.Source) string {
 	case stateDuplicate:
 		return fmt.Sprintf("%s is stored more than once, as it came again with another content; the newest is event %s of %s.", what, e.ID, e.Time)
 	case admit.StateSkipped:
+		if e.Detail != "" {
+			return what + " arrived and was taken away by the server's configuration: " + e.Detail + "."
+		}
 		return what + " was read by the agent and left out on purpose: it is blank, a processor or the configuration filtered it, or reading began behind it."
 	case admit.StateLost:
 		why := cmp.Or(lossWords[e.Reason], e.Reason)

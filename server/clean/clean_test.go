@@ -125,8 +125,8 @@ func TestClean(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	notes := []record.Note{
-		{Kind: record.Skipped, Source: "s", Range: ledger.Range{From: 0, To: 20}},
-		{Kind: record.Skipped, Source: "s", Range: ledger.Range{From: 60, To: 70}},
+		{Kind: record.Skipped, Source: "s", Range: ledger.Range{From: 0, To: 20}, Text: "pipeline web, processor drop_event"},
+		{Kind: record.Skipped, Source: "s", Range: ledger.Range{From: 60, To: 70}, Text: "pipeline web, processor drop_event"},
 		{Kind: record.Skipped, Source: "s", Range: ledger.Range{From: 40, To: 42}},
 	}
 	if !reflect.DeepEqual(b.Notes, notes) {

@@ -1,6 +1,7 @@
 package clean
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/tallylog/tally/event"
@@ -49,7 +50,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 				w.step(q, s, depth, e, kept, err)
 			}
 		}
-		o.Taken = func(e, into *event.Event) {
+		o.Taken = func(e, into *event.Event, by *processors.Step) {
 			gone[e] = true
 			if w != nil {
 				w.taken(e, into)
@@ -59,7 +60,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 			} else {
 				q.Stats.Dropped.Add(1)
 			}
-			b.Skip(&e.Position, into == nil)
+			b.Skip(&e.Position, into == nil, fmt.Sprintf("pipeline %s, processor %s", q.Name, by.Name))
 			if into != nil { // it is what came no longer
 				delete(originals, into)
 			}

@@ -30,7 +30,7 @@ type Note struct {
 	Source string
 	Range  ledger.Range // To 0 means: not known
 	Count  int64
-	Text   string // of Lost the reason, or "missing: " and a text of the client; of Status and Attributes a JSON object
+	Text   string // of Lost the reason, or "missing: " and a text of the client; of Skipped what filtered it on the server; of Status and Attributes a JSON object
 }
 
 // Batch is the content of one record.
@@ -45,27 +45,28 @@ type Batch struct {
 	Rejected []Rejected
 }
 
-// Skip notes the range of an event that leaves the batch: with the range of its own where no other event has taken that over, and
-// with what was skipped before it. Ranges that touch become one note. Without a position there is nothing to note.
-func (b *Batch) Skip(p *ledger.Position, own bool) {
+// Skip notes the range of an event that leaves the batch: what was skipped before it and, where no other event has taken that over,
+// the range of its own, with what has filtered it. Ranges that touch become one note. Without a position there is nothing to
+// note.
+func (b *Batch) Skip(p *ledger.Position, own bool, by string) {
 	if p.Source == "" {
 		return
 	}
-	add := func(r ledger.Range) {
+	add := func(r ledger.Range, by string) {
 		if n := len(b.Notes); n > 0 {
 			last := &b.Notes[n-1]
-			if last.Kind == Skipped && last.Source == p.Source && last.Range.To == r.From {
+			if last.Kind == Skipped && last.Source == p.Source && last.Text == by && last.Range.To == r.From {
 				last.Range.To = r.To
 				return
 			}
 		}
-		b.Notes = append(b.Notes, Note{Kind: Skipped, Source: p.Source, Range: r})
+		b.Notes = append(b.Notes, Note{Kind: Skipped, Source: p.Source, Range: r, Text: by})
 	}
 	if p.Skipped > 0 {
-		add(ledger.Range{From: p.From - p.Skipped, To: p.From})
+		add(ledger.Range{From: p.From - p.Skipped, To: p.From}, "")
 	}
 	if own {
-		p.Pieces(add)
+		p.Pieces(func(r ledger.Range) { add(r, by) })
 	}
 }
 

@@ -94,7 +94,7 @@ func (r *Router) split(b *record.Batch) []*part {
 			parts = append(parts, p)
 		}
 		if e.HasPosition() {
-			home.batch.Skip(&e.Position, true)
+			home.batch.Skip(&e.Position, true, "handed over to the tenant "+name)
 			e.Identity = identity(b, &e)
 			e.Position = ledger.Position{}
 		} else if e.Identity != "" {
