@@ -14,6 +14,7 @@ import (
 	"github.com/tallylog/tally/server/answer"
 	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/intake/lumberjack"
+	"github.com/tallylog/tally/server/storage"
 )
 
 // serveHTTP answers until the server is closed.
@@ -124,7 +125,11 @@ func (s *Server) health(mux *http.ServeMux) {
 		defer cancel()
 		u, err := s.admit.Store().Usage(ctx)
 		if err != nil {
-			answer.Fail(w, answer.Errorf(http.StatusServiceUnavailable, "not_ready", "the store does not answer"))
+			why := "the store does not answer"
+			if gone := (*storage.Unavailable)(nil); errors.As(err, &gone) {
+				why = gone.Reason
+			}
+			answer.Fail(w, answer.Errorf(http.StatusServiceUnavailable, "not_ready", "%s", why))
 			return
 		}
 		state := map[string]any{"status": "ready"}

@@ -83,13 +83,14 @@ type usageCollector struct{ s *Server }
 var (
 	rowsDesc    = prometheus.NewDesc("tally_store_rows", "Events stored.", nil, nil)
 	bytesDesc   = prometheus.NewDesc("tally_store_bytes", "Bytes of the store on disk.", nil, nil)
+	upDesc      = prometheus.NewDesc("tally_store_up", "1 while the store answers.", nil, nil)
 	rawDesc     = prometheus.NewDesc("tally_store_raw_bytes", "Bytes of names and values before compression.", nil, nil)
-	waitDesc    = prometheus.NewDesc("tally_store_read_only", "1 while the store waits for disk space.", nil, nil)
+	waitDesc    = prometheus.NewDesc("tally_store_read_only", "1 while the store waits: for disk space, or for what /readyz says.", nil, nil)
 	droppedDesc = prometheus.NewDesc("tally_store_dropped_rows_total", "Events the store could never take.", []string{"reason"}, nil)
 )
 
 func (c *usageCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{rowsDesc, bytesDesc, rawDesc, waitDesc, droppedDesc} {
+	for _, d := range []*prometheus.Desc{upDesc, rowsDesc, bytesDesc, rawDesc, waitDesc, droppedDesc} {
 		ch <- d
 	}
 }
@@ -99,9 +100,11 @@ func (c *usageCollector) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	u, err := c.s.admit.Store().Usage(ctx)
 	if err != nil {
-		ch <- prometheus.NewInvalidMetric(rowsDesc, err)
+		c.s.o.Log.Debug("the store does not tell its usage", "error", err)
+		ch <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, 0)
 		return
 	}
+	ch <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, 1)
 	waiting := 0.0
 	if u.ReadOnly {
 		waiting = 1

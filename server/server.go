@@ -204,6 +204,9 @@ func (s *Server) openLog(ctx context.Context) error {
 		Dir: dir, Buffer: &guarded{WAL: s.wal, dir: dir, reserve: s.reserve / 2}, Hub: s.hub, Letters: s.letters, Log: s.o.Log,
 		Retention: time.Duration(c.Retention.Age), LedgerRetention: c.Retention.LedgerAge(), Checkpoint: time.Duration(c.Buffer.Checkpoint),
 		OpenStore: func(after uint64) (storage.Store, error) {
+			if c.Storage.Type == "elasticsearch" {
+				return s.openElasticsearch()
+			}
 			if err := embedded.LimitMemory(storeMemory); err != nil {
 				return nil, fmt.Errorf("cannot bound the store's memory: %w", err)
 			}

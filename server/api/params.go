@@ -204,7 +204,10 @@ func (p params) fn() (storage.Func, error) {
 
 // searchError turns what a store returns into an answer.
 func searchError(err error) error {
+	gone := (*storage.Unavailable)(nil)
 	switch {
+	case errors.As(err, &gone):
+		return &answer.Error{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: gone.Reason, RetryAfter: 5}
 	case errors.Is(err, storage.ErrCursor):
 		return bad("cursor", "%v", err)
 	case errors.Is(err, storage.ErrPartial):

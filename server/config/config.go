@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/server/retention"
+	"github.com/tallylog/tally/server/storage/elasticsearch"
 	"github.com/tallylog/tally/strictyaml"
 )
 
@@ -108,6 +109,25 @@ type Storage struct {
 	MinFree Bytes `yaml:"min_free"`
 	// DeadLetters bounds the rejected events kept of each tenant; beyond, the oldest go. 0 means 256 MiB.
 	DeadLetters Bytes `yaml:"dead_letters"`
+	// Elasticsearch is used when Type is elasticsearch.
+	Elasticsearch Elasticsearch `yaml:"elasticsearch"`
+}
+
+// Elasticsearch is a cluster that keeps the events.
+type Elasticsearch struct {
+	Addresses []string `yaml:"addresses"`
+	// Index is the template of index names; see storage/elasticsearch.
+	Index    string `yaml:"index"`
+	Username string `yaml:"username"`
+	Password string `yaml:"password"`
+	APIKey   string `yaml:"api_key"`
+	// Authorities, Certificate and Key are PEM files: whom to trust, and who we are.
+	Authorities string `yaml:"authorities"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	Shards      int    `yaml:"shards"`
+	Replicas    int    `yaml:"replicas"`
+	Requests    int    `yaml:"requests"`
 }
 
 // Retention of stored events: the oldest days are deleted. An age of 0 means no bound, a size of 0 three quarters of the
@@ -173,7 +193,7 @@ func Default() Config {
 		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute), AgentImage: "tallylog/tallybeat:latest"},
 		Lumberjack: Lumberjack{Address: "127.0.0.1:5044", MaxConnections: 20_000},
 		Buffer:     Buffer{MaxBytes: 10 << 30, Checkpoint: Duration(30 * time.Second), Memory: 128 << 20},
-		Storage:    Storage{Type: "embedded"},
+		Storage:    Storage{Type: "embedded", Elasticsearch: Elasticsearch{Index: elasticsearch.DefaultIndex, Shards: 1, Replicas: 1, Requests: 2}},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -250,8 +270,8 @@ func (c *Config) check() (string, error) {
 	if c.Limits.Default.bad() {
 		return "limits.default", fmt.Errorf("the value is too small")
 	}
-	if c.Storage.Type != "embedded" {
-		return "storage.type", fmt.Errorf("%q is not known; embedded is", c.Storage.Type)
+	if key, err := c.checkStorage(); err != nil {
+		return key, err
 	}
 	if i, err := c.Retention.Classes().Check(); err != nil {
 		return fmt.Sprintf("retention.rules[%d]", i), err
@@ -274,6 +294,44 @@ func (c *Config) check() (string, error) {
 		if n < 0 {
 			return key, fmt.Errorf("the value is too small")
 		}
+	}
+	return "", nil
+}
+
+func (c *Config) checkStorage() (string, error) {
+	if t := c.Storage.Type; t != "embedded" && t != "elasticsearch" {
+		return "storage.type", fmt.Errorf("%q is not known; embedded and elasticsearch are", t)
+	}
+	if c.Storage.Type == "embedded" {
+		return "", nil
+	}
+	e, at := &c.Storage.Elasticsearch, "storage.elasticsearch."
+	if len(e.Addresses) == 0 {
+		return at + "addresses", fmt.Errorf("at least one address of Elasticsearch is needed")
+	}
+	for _, a := range e.Addresses {
+		if u, err := url.Parse(a); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			return at + "addresses", fmt.Errorf("%q is no address like https://node:9200", a)
+		}
+	}
+	if err := elasticsearch.Check(e.Index); err != nil {
+		return at + "index", err
+	}
+	switch {
+	case (e.Username == "") != (e.Password == ""):
+		return at + "username", fmt.Errorf("username and password go together")
+	case e.APIKey != "" && e.Username != "":
+		return at + "api_key", fmt.Errorf("either an API key or a user can be given")
+	case (e.Certificate == "") != (e.Key == ""):
+		return at + "certificate", fmt.Errorf("certificate and key go together")
+	case e.Shards < 1:
+		return at + "shards", fmt.Errorf("the value is too small")
+	case e.Replicas < 0:
+		return at + "replicas", fmt.Errorf("the value is too small")
+	case e.Requests < 1:
+		return at + "requests", fmt.Errorf("the value is too small")
+	case len(c.Retention.Rules) > 0:
+		return "retention.rules", fmt.Errorf("rules are for the embedded store; indices in Elasticsearch are deleted as wholes, by retention.age and retention.size")
 	}
 	return "", nil
 }

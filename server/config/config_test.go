@@ -100,7 +100,7 @@ func TestDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Auth.Networks, c.Auth.Certificates, c.Limits.Tenants, c.Retention.Rules = nil, nil, nil, nil // empty in the sample
+	c.Auth.Networks, c.Auth.Certificates, c.Limits.Tenants, c.Retention.Rules, c.Storage.Elasticsearch.Addresses = nil, nil, nil, nil, nil // empty in the sample
 	if want := Default(); !reflect.DeepEqual(c, want) {
 		t.Errorf("the sample gives\n%+v, the defaults are\n%+v", c, want)
 	}

@@ -71,9 +71,12 @@ func parsePart(inner string) (namePart, error) {
 		}
 		return namePart{layout: layout}, nil
 	}
-	name, other, _ := strings.Cut(inner, "]:")
-	name, ok := strings.CutPrefix(strings.TrimSuffix(name, "]"), "[")
-	if !ok || name == "" || strings.ContainsAny(name, "[]") {
+	name, other, ok := strings.Cut(inner, "]:")
+	if !ok {
+		name, ok = strings.CutSuffix(inner, "]")
+	}
+	name, opens := strings.CutPrefix(name, "[")
+	if !ok || !opens || name == "" || strings.ContainsAny(name, "[]") {
 		return namePart{}, fmt.Errorf("%%{%s} is neither a field like %%{[host.name]} nor a time like %%{+yyyy.MM.dd}", inner)
 	}
 	if other = clean(other); other == "" {
