@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/server/retention"
-	"github.com/tallylog/tally/server/storage/elasticsearch"
+	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 	"github.com/tallylog/tally/strictyaml"
 )
 
@@ -193,7 +193,7 @@ func Default() Config {
 		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute), AgentImage: "tallylog/tallybeat:latest"},
 		Lumberjack: Lumberjack{Address: "127.0.0.1:5044", MaxConnections: 20_000},
 		Buffer:     Buffer{MaxBytes: 10 << 30, Checkpoint: Duration(30 * time.Second), Memory: 128 << 20},
-		Storage:    Storage{Type: "embedded", Elasticsearch: Elasticsearch{Index: elasticsearch.DefaultIndex, Shards: 1, Replicas: 1, Requests: 2}},
+		Storage:    Storage{Type: "embedded", Elasticsearch: Elasticsearch{Index: indices.Default, Shards: 1, Replicas: 1, Requests: 2}},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -314,7 +314,7 @@ func (c *Config) checkStorage() (string, error) {
 			return at + "addresses", fmt.Errorf("%q is no address like https://node:9200", a)
 		}
 	}
-	if err := elasticsearch.Check(e.Index); err != nil {
+	if _, err := indices.Parse(e.Index); err != nil {
 		return at + "index", err
 	}
 	switch {

@@ -112,7 +112,7 @@ func (s *Store) split(b *storage.Batch) func(yield func(*bulk) bool) {
 				s.drop(tooOld, 1)
 				continue
 			}
-			index := s.name.of(b.Tenant, e)
+			index := s.name.Of(b.Tenant, e)
 			r.body = enc.append(r.body, index, s.o.Server, b.Tenant, b.Seq, e)
 			r.docs = append(r.docs, doc{i, index, len(r.body)})
 			if len(r.body) >= bulkBytes || len(r.docs) >= most {

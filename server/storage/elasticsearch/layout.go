@@ -65,7 +65,7 @@ func (s *Store) index() object {
 // template is the same for indices that Elasticsearch makes by itself, where one was deleted under a bulk request. The longer of two
 // prefixes wins.
 func (s *Store) template() object {
-	return object{"index_patterns": []string{s.name.prefix + "*"}, "priority": 200 + len(s.name.prefix), "template": s.index(), "_meta": object{"tally_layout": layoutVersion}}
+	return object{"index_patterns": []string{s.name.Pattern()}, "priority": 200 + len(s.name.Pattern()), "template": s.index(), "_meta": object{"tally_layout": layoutVersion}}
 }
 
 func mustJSON(v any) []byte {

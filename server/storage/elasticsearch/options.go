@@ -6,19 +6,15 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
-
-// DefaultIndex is the template of index names without a configuration.
-const DefaultIndex = "tally-%{[host.name]}-%{+yyyy.MM.dd}"
-
-// Prefix begins every index name.
-const Prefix = "tally-"
 
 // Options of a store.
 type Options struct {
 	// Addresses are URLs of nodes; requests go to all in turn, and past those that do not answer.
 	Addresses []string
-	// Index is the template of index names; empty means DefaultIndex. See Check.
+	// Index is the template of index names; empty means indices.Default.
 	Index string
 	// Username and Password, or APIKey (as Elasticsearch gives it out, in base64), are the credentials.
 	Username, Password, APIKey string
@@ -39,19 +35,12 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Check tells what is impossible about a template of index names: text, %{[field]} or %{[field]:default} for the value of a field, and
-// %{+yyyy.MM.dd} for the UTC time of the event, of yyyy, MM, dd and HH.
-func Check(index string) error {
-	_, err := parseIndex(index)
-	return err
-}
-
-func (o *Options) setDefaults() (indexName, error) {
+func (o *Options) setDefaults() (indices.Names, error) {
 	if o.Index == "" {
-		o.Index = DefaultIndex
+		o.Index = indices.Default
 	}
 	if len(o.Addresses) == 0 {
-		return indexName{}, fmt.Errorf("no address of Elasticsearch is given")
+		return indices.Names{}, fmt.Errorf("no address of Elasticsearch is given")
 	}
 	o.Shards, o.Requests = max(o.Shards, 1), max(o.Requests, 0)
 	if o.Requests == 0 {
@@ -63,5 +52,5 @@ func (o *Options) setDefaults() (indexName, error) {
 	for i := range o.Addresses {
 		o.Addresses[i] = strings.TrimRight(o.Addresses[i], "/")
 	}
-	return parseIndex(o.Index)
+	return indices.Parse(o.Index)
 }

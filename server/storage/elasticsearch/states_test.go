@@ -135,7 +135,7 @@ func TestBadStates(t *testing.T) {
 	o := options(t.Name())
 	o.Addresses = []string{address}
 	s := open(t, o)
-	index := s.name.of(0, &event.Event{Time: time.Now().UnixNano()})
+	index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
 	set := func(f *http.HandlerFunc) func() { return func() { answer.Store(f) } }
 	good := set(nil)
 	waits(t, s, 1, "cannot be reached", false, func() {}, good)
@@ -157,7 +157,7 @@ func TestForeignIndex(t *testing.T) {
 	o := options(t.Name())
 	o.Index = strings.Replace(o.Index, "%{", "x-%{", 1)
 	s := open(t, o)
-	index := s.name.of(0, &event.Event{Time: time.Now().UnixNano()})
+	index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
 	waits(t, s, 1, "mapping conflict", true,
 		func() { put(t, http.MethodPut, "/"+index, `{"mappings":{"properties":{"message":{"type":"long"}}}}`) },
 		func() { put(t, http.MethodDelete, "/"+index, "") })
@@ -167,7 +167,7 @@ func TestForeignIndex(t *testing.T) {
 func TestRejected(t *testing.T) {
 	o := options(t.Name())
 	s := open(t, o)
-	index := s.name.of(0, &event.Event{Time: time.Now().UnixNano()})
+	index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
 	body := s.index()
 	properties := body["mappings"].(object)["properties"].(object)
 	properties[docMessage] = object{"type": "long"} // an index made by a version with another mind
@@ -207,7 +207,7 @@ func TestDeleted(t *testing.T) {
 	if err := s.Append(ctx, b); err != nil {
 		t.Fatal(err)
 	}
-	put(t, http.MethodDelete, "/"+s.name.of(0, &b.Events[0]), "")
+	put(t, http.MethodDelete, "/"+s.name.Of(0, &b.Events[0]), "")
 	if err := s.Append(ctx, batch(2, 10)); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestDeleted(t *testing.T) {
 	}
 	s.o.Retention = 36 * time.Hour
 	gone, err := s.Retain(ctx, now)
-	if err != nil || len(gone) != 1 || gone[0].Name != s.name.of(0, &b.Events[2]) || gone[0].Rows != 10 || len(gone[0].Tenants) != 1 || gone[0].Bytes == 0 {
+	if err != nil || len(gone) != 1 || gone[0].Name != s.name.Of(0, &b.Events[2]) || gone[0].Rows != 10 || len(gone[0].Tenants) != 1 || gone[0].Bytes == 0 {
 		t.Errorf("deleted %+v, %v", gone, err)
 	}
 	if n, err := s.Count(ctx, storage.Search{}); err != nil || n != 20 {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tallylog/tally/server/storage"
+	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
 
 var errClosed = errors.New("the store is closed")
@@ -19,7 +20,7 @@ var errClosed = errors.New("the store is closed")
 type Store struct {
 	o     Options
 	c     *client
-	name  indexName
+	name  indices.Names
 	alias string
 	state state
 
@@ -49,7 +50,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, c: c, name: name, alias: name.alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}}
+	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}}
 	s.stop, s.stopped = context.WithCancel(context.Background())
 	s.appended.Store(1) // a process before this one may have written
 	s.tasks.Go(s.tidy)

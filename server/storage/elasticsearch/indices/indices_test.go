@@ -1,4 +1,4 @@
-package elasticsearch
+package indices
 
 import (
 	"strings"
@@ -15,27 +15,27 @@ func TestIndexName(t *testing.T) {
 	e.Put("long", strings.Repeat("x", 300))
 	f := func(template string, tenant uint32, want string) {
 		t.Helper()
-		n, err := parseIndex(template)
+		n, err := Parse(template)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if got := n.of(tenant, e); got != want || len(got) > maxIndexName {
+		if got := n.Of(tenant, e); got != want || len(got) > maxIndexName {
 			t.Errorf("%s: %s, want %s", template, got, want)
 		}
 	}
-	f(DefaultIndex, 0, "tally-node-1.example-2026.03.01")
-	f(DefaultIndex, 7, "tally-~7-node-1.example-2026.03.01")
+	f(Default, 0, "tally-node-1.example-2026.03.01")
+	f(Default, 7, "tally-~7-node-1.example-2026.03.01")
 	f("tally-all", 0, "tally-all")
 	f("tally-prod-%{+yyyy.MM.dd-HH}", 9, "tally-prod-~9-2026.03.01-23")
 	f("tally-%{[odd]}", 0, "tally-a_b_c_7-__")
 	f("tally-%{[none]}-x", 0, "tally-unknown-x")
 	f("tally-%{[none]:Other}", 0, "tally-other")
-	if n, _ := parseIndex("tally-%{[long]}"); len(n.of(0, e)) != maxIndexName {
-		t.Errorf("a long name has %d bytes", len(n.of(0, e)))
+	if n, _ := Parse("tally-%{[long]}"); len(n.Of(0, e)) != maxIndexName {
+		t.Errorf("a long name has %d bytes", len(n.Of(0, e)))
 	}
 	for _, bad := range []string{"", "logs-%{+yyyy}", "tally-%{", "tally-%{host}", "tally-%{[a}", "tally-%{+EEE}", "tally-%{+}", "tally-A", "tally-a b", "tally-~1"} {
-		if err := Check(bad); err == nil {
+		if _, err := Parse(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}

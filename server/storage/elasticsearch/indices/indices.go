@@ -1,4 +1,4 @@
-package elasticsearch
+package indices
 
 import (
 	"crypto/sha256"
@@ -12,8 +12,14 @@ import (
 	"github.com/tallylog/tally/event"
 )
 
-// indexName makes names of indices from a template.
-type indexName struct {
+// Default is the template of index names without a configuration.
+const Default = "tally-%{[host.name]}-%{+yyyy.MM.dd}"
+
+// begin is how every index name begins.
+const begin = "tally-"
+
+// Names makes names of indices from a template.
+type Names struct {
 	prefix string // the text before the first variable
 	parts  []namePart
 }
@@ -31,12 +37,14 @@ const unknown = "unknown"
 // maxIndexName is the longest name that Elasticsearch takes, in bytes.
 const maxIndexName = 255
 
-func parseIndex(template string) (n indexName, err error) {
-	bad := func(format string, args ...any) (indexName, error) {
-		return indexName{}, fmt.Errorf("cannot use %q as index: %s", template, fmt.Sprintf(format, args...))
+// Parse reads a template: text, %{[field]} or %{[field]:default} for the value of a field, and %{+yyyy.MM.dd} for the UTC time of the
+// event, of yyyy, MM, dd and HH.
+func Parse(template string) (n Names, err error) {
+	bad := func(format string, args ...any) (Names, error) {
+		return Names{}, fmt.Errorf("cannot use %q as index: %s", template, fmt.Sprintf(format, args...))
 	}
-	if !strings.HasPrefix(template, Prefix) {
-		return bad("it does not begin with %q", Prefix)
+	if !strings.HasPrefix(template, begin) {
+		return bad("it does not begin with %q", begin)
 	}
 	rest := template
 	for rest != "" {
@@ -85,8 +93,8 @@ func parsePart(inner string) (namePart, error) {
 	return namePart{field: name, other: other}, nil
 }
 
-// of returns the name of the index for an event. Tenants but the first have names of their own: no value of a field can have a ~.
-func (n *indexName) of(tenant uint32, e *event.Event) string {
+// Of returns the name of the index for an event. Tenants but the first have names of their own: no value of a field can have a ~.
+func (n *Names) Of(tenant uint32, e *event.Event) string {
 	b := make([]byte, 0, 64)
 	for i, p := range n.parts {
 		switch {
@@ -135,5 +143,8 @@ func clean(s string) string {
 	}, s)
 }
 
-// alias is the name under which all indices of a template are searched. No index can have it.
-func (n *indexName) alias() string { return strings.TrimRight(n.prefix, "-._") + "~events" }
+// Alias is the name under which all indices of a template are searched. No index can have it.
+func (n *Names) Alias() string { return strings.TrimRight(n.prefix, "-._") + "~events" }
+
+// Pattern matches all names.
+func (n *Names) Pattern() string { return n.prefix + "*" }
