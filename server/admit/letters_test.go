@@ -122,7 +122,7 @@ func TestRefusedByStore(t *testing.T) {
 		t.Errorf("%d letters", len(sink.put))
 	}
 	// The checkpoint holds the gaps.
-	if err := r.feeder.checkpoint(t.Context()); err != nil {
+	if err := r.AtCheckpoint(t.Context(), func(uint64) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	r.stop()

@@ -43,10 +43,7 @@ func TestRebuild(t *testing.T) {
 			}
 			for range checkpoints {
 				more()
-				if err := r.feeder.barrier(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if err := r.feeder.checkpoint(t.Context()); err != nil {
+				if err := r.AtCheckpoint(t.Context(), func(uint64) error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 			}
