@@ -15,9 +15,18 @@ func TestPage(t *testing.T) {
 	if *long {
 		env = []string{"LONG_LIST=5000000", "FIRST_ROWS=500"}
 	}
+	// What the pages beside the search show of pipelines and dead letters.
+	config := map[string]string{"pages": `
+pipelines:
+- name: strict
+  when: {equals: {kind: strict}}
+  processors:
+  - grok: {field: message, patterns: ['%{NUMBER:n:int} apples']}
+  on_failure: dead_letter
+`}
 	for _, name := range []string{"page", "search", "pages"} {
 		t.Run(name, func(t *testing.T) {
-			s := rig.NewServer(t, t.TempDir(), "").Start()
+			s := rig.NewServer(t, t.TempDir(), config[name]).Start()
 			rig.Page(t, name, "http://"+s.HTTP, "admin", rig.Password, env...)
 		})
 	}

@@ -125,6 +125,29 @@ await browse({}, async (page, { provoke }) => {
     });
   });
 
+  await step("operations: pipelines in force, and what they reject: seen, replayed, dropped", async () => {
+    await api("POST", "push", ["3 apples", "no <b>fruit</b>", "none either"].map((message) => ({ message, kind: "strict" })));
+    await page.goto(`${base}/?page=operations&tab=pipelines`);
+    await page.getByRole("region", { name: "In force" }).getByText("strict", { exact: true }).click();
+    await page.getByRole("region", { name: "In force" }).getByText("2 failed").first().waitFor();
+    await page.goto(`${base}/?page=operations&tab=letters`);
+    await page.getByRole("button", { name: "no <b>fruit</b>" }).click();
+    await page.locator("pre.json").getByText('"kind": "strict"').waitFor();
+    await accessible(page, "dead letters");
+    await shot(page, "letters-light");
+    const row = page.getByRole("row").filter({ hasText: "no <b>fruit</b>" });
+    await row.getByRole("button", { name: /^Replay/ }).click();
+    await page.getByText("0 stored, 1 rejected again").waitFor();
+    await page.getByLabel("replay past the pipelines").check();
+    await row.getByRole("button", { name: /^Replay/ }).click();
+    await page.getByText("1 stored, 0 rejected again").waitFor();
+    await eventually("one letter", async () => (await page.locator("tbody tr").count()) === 1);
+    await page.getByRole("button", { name: "Drop these" }).click();
+    await page.getByRole("button", { name: "Drop these: sure?" }).click();
+    await page.getByText("No dead letters.").waitFor();
+    await stored("kind:strict", 2);
+  });
+
   await step("operations: a token is made, shown once, revoked; a user is disabled; the audit log tells", async () => {
     await page.goto(`${base}/?page=operations&tab=access`);
     const tokens = page.getByRole("region", { name: "Tokens" });

@@ -10,6 +10,9 @@ export function t(key, vars) {
   return vars ? text.replace(/\{(\w+)\}/g, (_, name) => String(vars[name])) : text;
 }
 
+/** named is the text of one of the server's own words, such as a state; one that this page does not know stays as it is. */
+export const named = (kind, word) => texts[language.value][`${kind}_${word}`] ?? word;
+
 /** number writes a count with the separators of the language. */
 export function number(n) {
   return n.toLocaleString(language.value);

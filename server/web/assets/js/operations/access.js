@@ -2,7 +2,7 @@
 import { sendJSON, session } from "../api.js";
 import { Problem, State, Sure, useAct, useData } from "../data.js";
 import { html, useState } from "../html.js";
-import { t } from "../i18n.js";
+import { named, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { ago } from "../time.js";
 import { copy } from "../toast.js";
@@ -32,7 +32,7 @@ function Form({ label, extra, send }) {
   return html`<form class="line" aria-label=${label} onSubmit=${submit}>
     <label>${t("col_name")} <input required maxlength="128" autocomplete="off" ...${on("name")} /></label>
     ${extra === "password" && html`<label>${t("password")} <input type="password" required minlength="8" autocomplete="new-password" ...${on("password")} /></label>`}
-    <label>${t("col_role")} <select ...${on("role")}>${roles.map((r) => html`<option value=${r} selected=${r === v.role}>${t(`role_${r}`)}</option>`)}</select></label>
+    <label>${t("col_role")} <select ...${on("role")}>${roles.map((r) => html`<option value=${r} selected=${r === v.role}>${named("role", r)}</option>`)}</select></label>
     <label>${t("col_tenant")} <input placeholder=${session.value.tenant} ...${on("tenant")} /></label>
     <label>${t("plural_namespace")} <input placeholder="shop, team-*" ...${on("namespaces")} /></label>
     <label>${t("plural_cluster")} <input placeholder="prod-*" ...${on("clusters")} /></label>
@@ -54,7 +54,7 @@ function Users() {
   };
   return html`<section class="card-wide" aria-label=${t("users")}><h2>${t("users")}</h2>
     <${Form} label=${t("addUser")} extra="password" send=${send} /><${Problem} failure=${failure} /><${State} of=${all} />
-    ${all.data && html`<${Table} heads=${["name", "role", "tenant", "scope", "state", ""]} rows=${all.data.users.map((u) => [u.name, t(`role_${u.role}`), u.tenant, scope(u),
+    ${all.data && html`<${Table} heads=${["name", "role", "tenant", "scope", "state", ""]} rows=${all.data.users.map((u) => [u.name, named("role", u.role), u.tenant, scope(u),
       u.disabled ? html`<span class="badge st-gap">${t("disabled")}</span>` : t("enabled"),
       u.name === session.value.user ? "" : html`<span class="actions"><button type="button" aria-label=${t("actNamed", { what: t(u.disabled ? "enable" : "disable"), name: u.name })} onClick=${() => change("PATCH", u, { disabled: !u.disabled })}>${t(u.disabled ? "enable" : "disable")}</button>
         <${Sure} label=${t("remove")} name=${u.name} act=${() => change("DELETE", u)} /></span>`])} />`}
@@ -75,7 +75,7 @@ function Tokens() {
     ${secret && html`<div class="invitation" role="status"><p>${t("secretOnce")}</p><div class="command"><code>${secret}</code><button type="button" onClick=${() => copy(secret)}><${Icon} name="copy" />${t("copy")}</button></div>
       <button type="button" class="quiet" onClick=${() => setSecret(null)}>${t("dismiss")}</button></div>`}
     <${Problem} failure=${failure} /><${State} of=${all} />
-    ${all.data && html`<${Table} heads=${["name", "role", "tenant", "scope", "expires", "lastUsed", ""]} rows=${all.data.tokens.map((e) => [e.name, t(`role_${e.role}`), e.tenant, scope(e), e.expires?.slice(0, 10) ?? t("never"), e.last_used ? ago(e.last_used) : t("never"),
+    ${all.data && html`<${Table} heads=${["name", "role", "tenant", "scope", "expires", "lastUsed", ""]} rows=${all.data.tokens.map((e) => [e.name, named("role", e.role), e.tenant, scope(e), e.expires?.slice(0, 10) ?? t("never"), e.last_used ? ago(e.last_used) : t("never"),
       html`<span class="actions"><${Sure} label=${t("revoke")} name=${e.name} act=${() => revoke(e)} /></span>`])} />`}
   </section>`;
 }

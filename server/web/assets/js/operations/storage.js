@@ -1,7 +1,7 @@
 // What is stored, how long it is kept, who uses how much, and what goes next.
 import { bytes, State, useData } from "../data.js";
 import { html } from "../html.js";
-import { number, t } from "../i18n.js";
+import { number, named, t } from "../i18n.js";
 
 // So many days and users of space are shown.
 const most = 60;
@@ -17,7 +17,7 @@ export function Storage() {
     <section class="card-wide" aria-label=${t("retention")}><h2>${t("retention")}</h2>
       <${Table} heads=${["class", "age", "size", "events#", "bytes#", "oldest", "newest"]} rows=${s.classes.map((c) => [c.name, c.age_days ? t("days", { n: c.age_days }) : t("unbounded"), c.max_bytes ? bytes(c.max_bytes) : t("unbounded"), number(c.rows), bytes(c.bytes), c.oldest_day ?? "", c.newest_day ?? ""])} />
       <h3>${t("goesNext")}</h3>
-      ${plan.data?.removals.length ? html`<${Table} heads=${["what", "why", "when", "events#", "bytes#"]} rows=${plan.data.removals.slice(0, most).map((p) => [p.name, p.reason ? t(`for_${p.reason}`) : "", p.at?.slice(0, 16).replace("T", " ") ?? "", number(p.rows), bytes(p.bytes)])} />` : html`<p class="hint">${plan.failure ? plan.failure.message : t("nothingGoes")}</p>`}
+      ${plan.data?.removals.length ? html`<${Table} heads=${["what", "why", "when", "events#", "bytes#"]} rows=${plan.data.removals.slice(0, most).map((p) => [p.name, p.reason ? named("for", p.reason) : "", p.at?.slice(0, 16).replace("T", " ") ?? "", number(p.rows), bytes(p.bytes)])} />` : html`<p class="hint">${plan.failure ? plan.failure.message : t("nothingGoes")}</p>`}
     </section>
     <section class="card-wide" aria-label=${t("usage")}><h2>${t("usage")}</h2>
       <${Table} heads=${["tenant", "by_namespace", "events#", "bytes#", "share"]} rows=${[...s.usage].sort((a, b) => b.bytes - a.bytes).slice(0, most).map((u) => [u.tenant, u.namespace || t("without_namespace"), number(u.rows), bytes(u.bytes),

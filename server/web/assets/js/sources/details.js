@@ -1,7 +1,7 @@
 // One source: a picture of its ranges, its gaps with their reasons, and the way to its lines.
 import { clause } from "../clauses.js";
 import { html } from "../html.js";
-import { number, t } from "../i18n.js";
+import { number, named, t } from "../i18n.js";
 import { Icon } from "../icons.js";
 import { ago } from "../time.js";
 import { refine, show } from "../view.js";
@@ -12,8 +12,8 @@ const most = 200;
 
 export function SourceDetails({ source, close }) {
   const sum = summary(source);
-  const unit = t(`unit_${source.kind}`);
-  const rest = [["name", source.name], ["source", source.source], ["kind", t(`kind_${source.kind}`)], ["client", source.client], ["cluster", source.cluster], ["host", source.host],
+  const unit = named("unit", source.kind);
+  const rest = [["name", source.name], ["source", source.source], ["kind", named("kind", source.kind)], ["client", source.client], ["cluster", source.cluster], ["host", source.host],
     ["namespace", source.namespace], ["pod", source.pod], ["pod_uid", source.pod_uid], ["lastBatch", source.updated && `${source.updated} (${ago(source.updated)})`],
     ["contiguous", `${number(source.contiguous_up_to)} ${unit}`], ["events", number(source.events)], ["duplicates", number(source.duplicates)], ["conflicts", number(source.conflicts)], ["complete", t(source.complete ? "yes" : "stillGrowing")]];
   return html`<section class="side" aria-label=${t("details")}>
@@ -22,8 +22,8 @@ export function SourceDetails({ source, close }) {
       <${Picture} source=${source} />
       ${source.gaps.length > 0 && html`<h3>${t("gaps")}</h3><ul class="gaps">${source.gaps.slice(0, most).map((g) => html`<li key=${g.from}>
         <b>${number(g.from)} – ${g.to === null ? "?" : number(g.to)}</b> ${g.to === null ? "" : html`<small>${number(g.to - g.from)} ${unit}</small>`}
-        <span class="badge st-gap">${t(`reason_${g.reason}`)}</span>
-        <p>${t(`why_${g.reason}`)}${g.detail ? html` <code>${g.detail}</code>` : ""}</p>
+        <span class="badge st-gap">${named("reason", g.reason)}</span>
+        <p>${named("why", g.reason)}${g.detail ? html` <code>${g.detail}</code>` : ""}</p>
         <button type="button" class="quiet" onClick=${() => refine({ position: String(g.from), explain: source.id })}>${t("explain")}</button></li>`)}
         ${source.gaps.length > most && html`<li>${t("moreRows", { n: number(source.gaps.length - most) })}</li>`}</ul>`}
       ${source.in_flight.length > 0 && html`<h3>${t("inFlight")}</h3><ul class="gaps">${source.in_flight.map((g) => html`<li key=${g.from}><b>${number(g.from)} – ${g.to === null ? "?" : number(g.to)}</b></li>`)}</ul>`}

@@ -2,7 +2,7 @@
 import { Failure, getJSON, session } from "../api.js";
 import { failureText } from "../failure.js";
 import { html, useEffect, useState } from "../html.js";
-import { number, t } from "../i18n.js";
+import { number, named, t } from "../i18n.js";
 import { ago } from "../time.js";
 import { refine, route } from "../view.js";
 import { byGravity, grouped, groupings, percent, state } from "./account.js";
@@ -52,7 +52,7 @@ export function SourcesPage() {
     <div class="toolbar" role="search" aria-label=${t("filterSources")}>
       <input type="search" aria-label=${t("filterSources")} placeholder=${t("filterSourcesHint")} value=${params.filter ?? ""} onInput=${(e) => refine({ filter: e.target.value })} />
       <label>${t("groupSources")} <select value=${by} onChange=${(e) => refine({ by: e.target.value })}>${groupings.map((g) => html`<option value=${g} selected=${g === by}>${t(`by_${g}`)}</option>`)}</select></label>
-      <label>${t("kind")} <select value=${params.kind ?? ""} onChange=${(e) => refine({ kind: e.target.value })}><option value="">${t("any")}</option>${kinds.map((k) => html`<option value=${k} selected=${params.kind === k}>${t(`kind_${k}`)}</option>`)}</select></label>
+      <label>${t("kind")} <select value=${params.kind ?? ""} onChange=${(e) => refine({ kind: e.target.value })}><option value="">${t("any")}</option>${kinds.map((k) => html`<option value=${k} selected=${params.kind === k}>${named("kind", k)}</option>`)}</select></label>
       <label class="check"><input type="checkbox" checked=${params.missing === "1"} onChange=${(e) => refine({ missing: e.target.checked ? "1" : "" })} /> ${t("onlyGaps")}</label>
     </div>
     ${failure && html`<p class="alert" role="alert">${failureText(failure)}</p>`}
@@ -101,7 +101,7 @@ function Entry({ row, by, open }) {
     <td><span class=${`badge st-${what}`}>${t(`state_${what}`)}</span></td>
     <td class="num">${percent(row)} %</td>
     <td class="num">${number(row.events)}</td>
-    <td>${row.gaps > 0 ? html`${number(row.gaps)} <small>${[...row.reasons].map((r) => t(`reason_${r}`)).join(", ")}</small>` : ""}</td>
+    <td>${row.gaps > 0 ? html`${number(row.gaps)} <small>${[...row.reasons].map((r) => named("reason", r)).join(", ")}</small>` : ""}</td>
     <td class="num">${row.duplicates ? number(row.duplicates) : ""}</td>
     <td>${ago(row.updated)}</td>
   </tr>`;

@@ -111,6 +111,7 @@ export const enOperations = {
   dropThese: "Drop these",
   replayed: "{stored} stored, {rejected} rejected again",
   letterTotals: "{letters} kept, {bytes} of {most}; {replayed} replayed, {dropped} dropped, {evicted} gone for want of room",
+  pastPipelines: "replay past the pipelines",
   noLetters: "No dead letters.",
   reloaded: "{n} pipelines are in force",
   inForce: "In force",

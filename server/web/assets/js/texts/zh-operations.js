@@ -111,6 +111,7 @@ export const zhOperations = {
   dropThese: "丢弃这些",
   replayed: "已存储 {stored}，再次被拒 {rejected}",
   letterTotals: "保留 {letters}，占 {bytes} / {most}；已重放 {replayed}，已丢弃 {dropped}，因空间不足移除 {evicted}",
+  pastPipelines: "重放时跳过管道",
   noLetters: "没有死信。",
   reloaded: "{n} 个管道已生效",
   inForce: "生效中",
