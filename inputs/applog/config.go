@@ -14,28 +14,30 @@ import (
 	"github.com/elastic/beats/v7/libbeat/reader/readfile/encoding"
 	"github.com/elastic/beats/v7/libbeat/reader/readjson"
 	"golang.org/x/sys/unix"
+
+	"github.com/tallylog/tally/inputs/multiline"
 )
 
 // config is what stands in the configuration file; README.md explains each key.
 type config struct {
-	Paths          []string         `config:"paths" validate:"required"`
-	ExcludeFiles   []match.Matcher  `config:"exclude_files"`
-	IgnoreOlder    time.Duration    `config:"ignore_older" validate:"min=0"`
-	Encoding       string           `config:"encoding"`
-	MaxBytes       cfgtype.ByteSize `config:"max_bytes"`
-	Start          string           `config:"start"`
-	RescanInterval time.Duration    `config:"rescan_interval"`
-	PartialTimeout time.Duration    `config:"partial_timeout"`
-	MaxOpenFiles   int              `config:"max_open_files" validate:"min=0"`
-	Multiline      *multiline       `config:"multiline"`
-	Container      *container       `config:"container"`
-	JSON           *readjson.Config `config:"json"`
-	IncludeLines   []match.Matcher  `config:"include_lines"`
-	ExcludeLines   []match.Matcher  `config:"exclude_lines"`
-	TailFiles      bool             `config:"tail_files"`
-	ScanFrequency  time.Duration    `config:"scan_frequency" validate:"min=0"`
-	HarvesterLimit int              `config:"harvester_limit" validate:"min=0"`
-	MaxInFlight    cfgtype.ByteSize `config:"max_in_flight"`
+	Paths          []string          `config:"paths" validate:"required"`
+	ExcludeFiles   []match.Matcher   `config:"exclude_files"`
+	IgnoreOlder    time.Duration     `config:"ignore_older" validate:"min=0"`
+	Encoding       string            `config:"encoding"`
+	MaxBytes       cfgtype.ByteSize  `config:"max_bytes"`
+	Start          string            `config:"start"`
+	RescanInterval time.Duration     `config:"rescan_interval"`
+	PartialTimeout time.Duration     `config:"partial_timeout"`
+	MaxOpenFiles   int               `config:"max_open_files" validate:"min=0"`
+	Multiline      *multiline.Config `config:"multiline"`
+	Container      *container        `config:"container"`
+	JSON           *readjson.Config  `config:"json"`
+	IncludeLines   []match.Matcher   `config:"include_lines"`
+	ExcludeLines   []match.Matcher   `config:"exclude_lines"`
+	TailFiles      bool              `config:"tail_files"`
+	ScanFrequency  time.Duration     `config:"scan_frequency" validate:"min=0"`
+	HarvesterLimit int               `config:"harvester_limit" validate:"min=0"`
+	MaxInFlight    cfgtype.ByteSize  `config:"max_in_flight"`
 
 	patterns []pattern
 	codec    encoding.EncodingFactory

@@ -6,13 +6,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tallylog/tally/inputs/multiline"
 )
 
-// Each file below testdata/multiline has the events that the preset of its name makes, parted by lines of three equals signs. They are
+// Each file below testdata of package multiline has the events that the preset of its name makes, parted by lines of three equals signs. They are
 // read whole, and again line after line with a restart in between.
 func TestPresets(t *testing.T) {
-	for _, name := range presetNames() {
-		text, err := os.ReadFile(filepath.Join("testdata/multiline", name+".txt"))
+	for _, name := range multiline.Presets() {
+		text, err := os.ReadFile(filepath.Join("../multiline/testdata", name+".txt"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/reader"
 	"github.com/elastic/beats/v7/libbeat/reader/readjson"
+
+	"github.com/tallylog/tally/inputs/multiline"
 )
 
 // unit is what becomes one event where lines are parsed: pieces that a container's runtime cut a line into, or lines that
@@ -184,17 +186,14 @@ func (p *parser) join(units []unit, at int64, cuts []int64, closed bool) (events
 		events = append(events, e)
 		group = nil
 	}
+	var e multiline.Event
 	for _, u := range units {
-		before := ""
-		if len(group) > 0 {
-			before = group[len(group)-1].text
-		}
-		marked := m.matches(u.text, before)
-		if len(group) > 0 && m.Match == "after" && !marked {
+		begins, ends := m.Next(&e, u.text, slices.Contains(cuts, at+int64(u.to)))
+		if begins {
 			flush()
 		}
 		group = append(group, u)
-		if m.Match == "before" && !marked || len(group) >= m.MaxLines || slices.Contains(cuts, at+int64(u.to)) {
+		if ends {
 			flush()
 		}
 	}

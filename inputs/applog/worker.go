@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tallylog/tally/outputs/bundle"
+
+	"github.com/tallylog/tally/inputs/multiline"
 )
 
 // sliceLen is how many bytes of one source a worker reads before it turns to the next.
@@ -141,11 +143,11 @@ func (w *worker) turn(s *source, file *os.File, cuts []int64, flush flushing) (m
 
 // joinLines makes events of lines. Lines of an event that may go on are not used, unless they are to be flushed or fill a slice: then
 // their end is a cut. waits is the end of what is not used of data, 0 where nothing but half a line may stand there.
-func (w *worker) joinLines(s *source, m *multiline, data []byte, cuts []int64, lines []span, used int, flush flushing, eof bool) (
+func (w *worker) joinLines(s *source, m *multiline.Config, data []byte, cuts []int64, lines []span, used int, flush flushing, eof bool) (
 	events []span, to int, waits int64,
 ) {
 	w.spans = lines
-	events, open := m.join(&s.format, data, s.read, cuts, lines, w.events[:0])
+	events, open := joinSpans(m, &s.format, data, s.read, cuts, lines, w.events[:0])
 	w.events = events
 	if open == len(lines) {
 		return events, used, 0

@@ -1,4 +1,4 @@
-package applog
+package multiline
 
 import (
 	"maps"
@@ -26,7 +26,7 @@ func follows(before, line string) follow {
 	return follow{regexp.MustCompile(before), regexp.MustCompile(line)}
 }
 
-// presets are the values of multiline.preset. testdata/multiline has what they are tested with.
+// presets are the values of the key preset. testdata has what they are tested with.
 var presets = map[string]*preset{
 	// Frames, their abbreviation, causes and suppressed exceptions at any depth, and the exception's own line below that of the
 	// logger.
@@ -63,4 +63,5 @@ var presets = map[string]*preset{
 	},
 }
 
-func presetNames() []string { return slices.Sorted(maps.Keys(presets)) }
+// Presets are the names of the ready presets, in order.
+func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
