@@ -39,6 +39,7 @@ func nameOf(program string) string {
 // flags in global variables.
 func Command() *cmd.BeatsRootCmd {
 	tuneMemory()
+	allowSystemCalls()
 	name := nameOf(os.Args[0])
 	settings := fbcmd.FilebeatSettings()
 	settings.Name = name

@@ -157,4 +157,3 @@ func (k *logstash) listen(t *testing.T) {
 		}
 	}()
 }
-
