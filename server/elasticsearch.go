@@ -17,7 +17,7 @@ func (s *Server) openElasticsearch() (storage.Store, error) {
 	o := elasticsearch.Options{
 		Addresses: c.Addresses, Index: c.Index, Username: c.Username, Password: c.Password, APIKey: c.APIKey,
 		Shards: c.Shards, Replicas: c.Replicas, Requests: c.Requests,
-		Retention: time.Duration(r.Age), MaxBytes: int64(r.Size), Log: s.o.Log,
+		Retention: time.Duration(r.Age), MaxBytes: int64(r.Size), Rules: r.Classes(), TenantName: s.tenantName, Log: s.o.Log,
 	}
 	if c.Authorities != "" || c.Certificate != "" {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}

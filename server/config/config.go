@@ -330,8 +330,6 @@ func (c *Config) checkStorage() (string, error) {
 		return at + "replicas", fmt.Errorf("the value is too small")
 	case e.Requests < 1:
 		return at + "requests", fmt.Errorf("the value is too small")
-	case len(c.Retention.Rules) > 0:
-		return "retention.rules", fmt.Errorf("rules are for the embedded store; indices in Elasticsearch are deleted as wholes, by retention.age and retention.size")
 	}
 	return "", nil
 }

@@ -66,7 +66,11 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 		failed error
 		places = make(chan struct{}, s.o.Requests)
 	)
-	for r := range s.split(b) {
+	stored, err := s.again(ctx, b)
+	if err != nil {
+		return err
+	}
+	for r := range s.split(b, stored) {
 		for _, name := range r.indices() {
 			if err := s.retry(ctx, func() error { return s.ensure(ctx, name) }); err != nil {
 				group.Wait()
@@ -94,25 +98,45 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 	return nil
 }
 
-// split yields the events of a batch as requests; those that are too old are rejected on the way.
-func (s *Store) split(b *storage.Batch) func(yield func(*bulk) bool) {
+// again tells which events of a batch are stored, where it may be one that was appended before this store was opened. Mostly Elasticsearch
+// finds that out by their ids, but with another configuration they would go to other indices. The feeder works in order, so the first batch
+// of which nothing is there ends it.
+func (s *Store) again(ctx context.Context, b *storage.Batch) (stored map[string]bool, err error) {
+	if s.caughtUp {
+		return nil, nil
+	}
+	ids := make([]string, len(b.Events))
+	for i := range b.Events {
+		ids[i] = b.Events[i].ID
+	}
+	err = s.retry(ctx, func() error {
+		stored, err = s.Has(ctx, b.Tenant, ids)
+		return err
+	})
+	s.caughtUp = err == nil && len(stored) == 0
+	return stored, err
+}
+
+// split yields the events of a batch that are not stored as requests; those that are too old are rejected on the way.
+func (s *Store) split(b *storage.Batch, stored map[string]bool) func(yield func(*bulk) bool) {
 	return func(yield func(*bulk) bool) {
-		oldest := int64(0)
-		if s.o.Retention > 0 {
-			oldest = time.Now().Add(-s.o.Retention).UnixNano()
-		}
+		now := time.Now()
 		// Of a batch that would be one request both halves go out at once.
 		most := min(bulkDocs, max(500, (len(b.Events)+s.o.Requests-1)/s.o.Requests))
 		var enc encoder
 		r := &bulk{}
 		for i := range b.Events {
 			e := &b.Events[i]
-			if e.Time < oldest {
+			if stored[e.ID] {
+				continue
+			}
+			class := s.class(b.Tenant, e)
+			if age := s.limits[class].Age; e.Time < 0 || age > 0 && e.Time < now.Add(-age).UnixNano() {
 				b.Rejected = append(b.Rejected, storage.Rejection{Index: i, Reason: "older than the retention"})
 				s.drop(tooOld, 1)
 				continue
 			}
-			index := s.name.Of(b.Tenant, e)
+			index := s.name.Of(b.Tenant, shown(class), e)
 			r.body = enc.append(r.body, index, s.o.Server, b.Tenant, b.Seq, e)
 			r.docs = append(r.docs, doc{i, index, len(r.body)})
 			if len(r.body) >= bulkBytes || len(r.docs) >= most {
@@ -178,7 +202,7 @@ func (s *Store) sendOnce(ctx context.Context, r *bulk) (left *bulk, rejections [
 		return nil, nil, fmt.Errorf("cannot understand the answer of Elasticsearch to a bulk request: %w", err)
 	}
 	if len(result.Items) != len(r.docs) {
-		return nil, nil, fmt.Errorf("Elasticsearch answers for %d of %d documents", len(result.Items), len(r.docs))
+		return nil, nil, fmt.Errorf("the answer of Elasticsearch is for %d of %d documents", len(result.Items), len(r.docs))
 	}
 	left = &bulk{}
 	for i := range r.docs {
@@ -191,7 +215,7 @@ func (s *Store) sendOnce(ctx context.Context, r *bulk) (left *bulk, rejections [
 			err = item.Error.failure(item.Status)
 		default:
 			left.add(r, i)
-			err = fmt.Errorf("Elasticsearch answers %d for a document", item.Status)
+			err = fmt.Errorf("the answer of Elasticsearch for a document is %d", item.Status)
 		}
 	}
 	if len(left.docs) == 0 {

@@ -66,7 +66,7 @@ func BenchmarkAppend(b *testing.B) {
 		if err := s.prepare(context.Background()); err != nil {
 			b.Fatal(err)
 		}
-		index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
+		index := s.name.Of(0, "", &event.Event{Time: time.Now().UnixNano()})
 		if err := s.ensure(context.Background(), index); err != nil {
 			b.Fatal(err)
 		}

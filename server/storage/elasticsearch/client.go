@@ -51,7 +51,7 @@ func (f *failure) Error() string {
 
 const maxReason = 1000
 
-// do sends a request and returns the body of the answer, or a *failure. A body that is not JSON is one of several JSON lines.
+// do sends a request and returns the body of the answer, or a *failure. The body of a bulk request is JSON lines.
 func (c *client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()

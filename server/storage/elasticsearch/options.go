@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
 
@@ -26,11 +27,12 @@ type Options struct {
 	Requests int
 	// Server tells the batches of several servers apart, whose buffers count alike.
 	Server string
-	// Retention is the age at which events are refused, and indices whose events are all older deleted; 0 means never.
-	Retention time.Duration
-	// MaxBytes is the size of all indices above which the oldest are deleted, though never those of the newest two days; 0
-	// means no bound.
-	MaxBytes int64
+	// Retention is the age above which events are outdated, and MaxBytes the size of all indices; 0 means without bound. Rules
+	// have classes of their own, each with indices of its own; TenantName names tenants for them.
+	Retention  time.Duration
+	MaxBytes   int64
+	Rules      retention.Rules
+	TenantName func(tenant uint32) string
 	// Log is where changes of state are said; nil means slog.Default().
 	Log *slog.Logger
 }

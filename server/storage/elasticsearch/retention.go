@@ -2,66 +2,144 @@ package elasticsearch
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
 	"time"
+
+	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/query"
+	"github.com/tallylog/tally/server/retention"
+	"github.com/tallylog/tally/server/storage"
+	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
 
-// tidyEvery is the time between two looks at what is too old or too much.
-const tidyEvery = 10 * time.Minute
+var _ storage.Partitioned = (*Store)(nil)
 
-// tidy deletes what is too old or too much, until the store is closed.
-func (s *Store) tidy() {
-	if s.o.Retention <= 0 && s.o.MaxBytes <= 0 {
-		return
+func (o *Options) limits() map[string]retention.Limit {
+	all := map[string]retention.Limit{retention.Default: {Age: o.Retention, Size: o.MaxBytes}}
+	for _, r := range o.Rules {
+		all[r.Name] = r.Limit
 	}
-	for {
-		if _, err := s.Retain(s.stop, time.Now()); err != nil && s.stop.Err() == nil {
-			s.o.Log.Warn("cannot delete what is older than the retention; trying again", "error", err, "in", tidyEvery)
-		}
-		select {
-		case <-s.stop.Done():
-			return
-		case <-time.After(tidyEvery):
-		}
-	}
+	return all
 }
 
-// Outdated returns the indices that the retention would delete at a time: those whose events are all older than it, and the
-// oldest ones while all together are larger than the bound.
-func (s *Store) Outdated(ctx context.Context, now time.Time) ([]Index, error) {
+// class is the class of retention of an event.
+func (s *Store) class(tenant uint32, e *event.Event) string {
+	if len(s.o.Rules) == 0 {
+		return retention.Default
+	}
+	return s.o.Rules.Class(s.o.TenantName(tenant), e)
+}
+
+// shown is the class as names of indices have it.
+func shown(class string) string {
+	if class == retention.Default {
+		return ""
+	}
+	return class
+}
+
+// Limits are those of all classes that there are rules for.
+func (s *Store) Limits() map[string]retention.Limit { return s.limits }
+
+// Partitions is storage.Partitioned's. A partition is an index, and its day that of its newest event.
+func (s *Store) Partitions(ctx context.Context, counted bool) ([]storage.Partition, error) {
 	list, err := s.Indices(ctx)
 	if err != nil {
 		return nil, err
 	}
-	total := int64(0)
+	parts := make([]storage.Partition, 0, len(list))
 	for _, x := range list {
-		total += x.Bytes
-	}
-	var out []Index
-	for _, x := range list { // the oldest first
-		if x.Rows == 0 {
-			continue
+		p := storage.Partition{Name: x.Name, Class: indices.Class(x.Name), Bytes: x.Bytes, Day: time.Unix(0, x.Newest).UTC().Format(time.DateOnly)}
+		if p.Class == "" {
+			p.Class = retention.Default
 		}
-		old := s.o.Retention > 0 && x.Newest < now.Add(-s.o.Retention).UnixNano()
-		many := s.o.MaxBytes > 0 && total > s.o.MaxBytes && x.Newest < now.Truncate(24*time.Hour).Add(-24*time.Hour).UnixNano()
-		if old || many {
-			out = append(out, x)
-			total -= x.Bytes
+		if x.Rows == 0 { // just made
+			p.Day = time.Now().UTC().Format(time.DateOnly)
 		}
+		if counted {
+			p.Rows = x.Rows
+			for _, tenant := range x.Tenants {
+				shares, err := s.shares(ctx, &x, tenant)
+				if err != nil {
+					return nil, err
+				}
+				p.Shares = append(p.Shares, shares...)
+			}
+		}
+		parts = append(parts, p)
 	}
-	return out, nil
+	slices.SortStableFunc(parts, func(a, b storage.Partition) int {
+		if a.Day < b.Day {
+			return -1
+		} else if a.Day > b.Day {
+			return 1
+		}
+		return 0
+	})
+	return parts, nil
 }
 
-// Retain deletes what Outdated returns, and returns it.
-func (s *Store) Retain(ctx context.Context, now time.Time) ([]Index, error) {
-	list, err := s.Outdated(ctx, now)
+// shares parts what a tenant has in an index among its namespaces.
+func (s *Store) shares(ctx context.Context, x *Index, tenant uint32) (shares []storage.Share, err error) {
+	q := and([]object{{"term": object{"_index": x.Name}}, {"term": object{docTenant: tenant}}})
+	err = s.terms(ctx, q, []string{query.NamespaceField}, func(values []string, n int64) error {
+		shares = append(shares, storage.Share{Tenant: tenant, Namespace: values[0], Rows: n, Bytes: x.Bytes * n / max(x.Rows, 1)})
+		return nil
+	})
+	return shares, err
+}
+
+// Remove is storage.Partitioned's.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if !slices.ContainsFunc(s.names(ctx), func(n string) bool { return n == name }) {
+		return nil // none of ours
+	}
+	a, err := s.ask(ctx, object{"query": object{"term": object{"_index": name}}, "aggs": object{"newest": object{"max": object{"field": query.ElasticTime}}}})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, x := range list {
-		if err := s.Delete(ctx, x.Name); err != nil {
-			return list[:i], err
+	newest, err := a.value("newest")
+	if err != nil {
+		return err
+	}
+	class := indices.Class(name)
+	if class == "" {
+		class = retention.Default
+	}
+	s.forget([]string{name})
+	if _, err := s.c.do(ctx, http.MethodDelete, "/"+url.PathEscape(name), nil); err != nil && status(err) != http.StatusNotFound {
+		return fmt.Errorf("cannot delete index %q: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if newest > 0 {
+		s.removed[class] = max(s.removed[class], time.UnixMilli(int64(newest)).UTC().Truncate(24*time.Hour).Add(24*time.Hour).UnixNano())
+	}
+	return nil
+}
+
+// names are those of all indices of the store; none where they cannot be listed.
+func (s *Store) names(ctx context.Context) (names []string) {
+	var all map[string]json.RawMessage
+	if s.c.get(ctx, http.MethodGet, "/"+url.PathEscape(s.alias)+"/_alias", nil, &all) == nil {
+		for name := range all {
+			names = append(names, name)
 		}
-		s.o.Log.Info("index deleted by the retention", "index", x.Name, "events", x.Rows, "bytes", x.Bytes, "newest", time.Unix(0, x.Newest).UTC())
 	}
-	return list, nil
+	return names
+}
+
+// Horizon is storage.Partitioned's. What was removed by size is known since the store was opened.
+func (s *Store) Horizon(tenant uint32, e *event.Event) int64 {
+	class, at := s.class(tenant, e), int64(0)
+	if age := s.limits[class].Age; age > 0 {
+		at = time.Now().Add(-age).UnixNano()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(at, s.removed[class])
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 )
 
@@ -135,7 +136,7 @@ func TestBadStates(t *testing.T) {
 	o := options(t.Name())
 	o.Addresses = []string{address}
 	s := open(t, o)
-	index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
+	index := s.name.Of(0, "", &event.Event{Time: time.Now().UnixNano()})
 	set := func(f *http.HandlerFunc) func() { return func() { answer.Store(f) } }
 	good := set(nil)
 	waits(t, s, 1, "cannot be reached", false, func() {}, good)
@@ -157,7 +158,7 @@ func TestForeignIndex(t *testing.T) {
 	o := options(t.Name())
 	o.Index = strings.Replace(o.Index, "%{", "x-%{", 1)
 	s := open(t, o)
-	index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
+	index := s.name.Of(0, "", &event.Event{Time: time.Now().UnixNano()})
 	waits(t, s, 1, "mapping conflict", true,
 		func() { put(t, http.MethodPut, "/"+index, `{"mappings":{"properties":{"message":{"type":"long"}}}}`) },
 		func() { put(t, http.MethodDelete, "/"+index, "") })
@@ -167,7 +168,7 @@ func TestForeignIndex(t *testing.T) {
 func TestRejected(t *testing.T) {
 	o := options(t.Name())
 	s := open(t, o)
-	index := s.name.Of(0, &event.Event{Time: time.Now().UnixNano()})
+	index := s.name.Of(0, "", &event.Event{Time: time.Now().UnixNano()})
 	body := s.index()
 	properties := body["mappings"].(object)["properties"].(object)
 	properties[docMessage] = object{"type": "long"} // an index made by a version with another mind
@@ -207,23 +208,70 @@ func TestDeleted(t *testing.T) {
 	if err := s.Append(ctx, b); err != nil {
 		t.Fatal(err)
 	}
-	put(t, http.MethodDelete, "/"+s.name.Of(0, &b.Events[0]), "")
+	put(t, http.MethodDelete, "/"+s.name.Of(0, "", &b.Events[0]), "")
 	if err := s.Append(ctx, batch(2, 10)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.Count(ctx, storage.Search{}); err != nil || n != 30 {
 		t.Errorf("%d events, %v; want 30", n, err)
 	}
-	s.o.Retention = 36 * time.Hour
-	gone, err := s.Retain(ctx, now)
-	if err != nil || len(gone) != 1 || gone[0].Name != s.name.Of(0, &b.Events[2]) || gone[0].Rows != 10 || len(gone[0].Tenants) != 1 || gone[0].Bytes == 0 {
-		t.Errorf("deleted %+v, %v", gone, err)
+	s.limits[retention.Default] = retention.Limit{Age: 24 * time.Hour}
+	parts, err := s.Partitions(ctx, true)
+	if err != nil || len(parts) != 3 || parts[0].Rows != 10 || len(parts[0].Shares) != 1 || parts[0].Shares[0].Rows != 10 || parts[0].Bytes == 0 {
+		t.Fatalf("partitions %+v, %v", parts, err)
+	}
+	plan := retention.Plan(parts, s.Limits(), now, now)
+	if len(plan) != 1 || plan[0].Name != s.name.Of(0, "", &b.Events[2]) {
+		t.Fatalf("plan %+v", plan)
+	}
+	for _, name := range []string{plan[0].Name, plan[0].Name, "tally-other"} {
+		if err := s.Remove(ctx, name); err != nil {
+			t.Error(err)
+		}
 	}
 	if n, err := s.Count(ctx, storage.Search{}); err != nil || n != 20 {
 		t.Errorf("%d events, %v; want 20", n, err)
 	}
+	if at := s.Horizon(0, &b.Events[0]); at < b.Events[2].Time || at > b.Events[0].Time {
+		t.Errorf("the horizon is %v", time.Unix(0, at))
+	}
 	again := &storage.Batch{Seq: 1, Events: b.Events[2:3]}
 	if err := s.Append(ctx, again); err != nil || len(again.Rejected) != 1 {
 		t.Errorf("too old: %v, %+v", err, again.Rejected)
+	}
+}
+
+// TestOtherIndex holds that a batch which is appended again under another configuration, as after a restart, is not doubled, and that
+// classes of retention have indices of their own.
+func TestOtherIndex(t *testing.T) {
+	ctx := context.Background()
+	o := options(t.Name())
+	prefix, _, _ := strings.Cut(o.Index, "%{")
+	s := open(t, o)
+	b1, b2 := batch(1, 20), batch(2, 20)
+	for _, b := range []*storage.Batch{b1, {Seq: 2, Events: b2.Events[:5]}} {
+		if err := s.Append(ctx, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Index = prefix + "%{[message]}-%{+yyyy}"
+	o.TenantName = func(uint32) string { return "default" }
+	o.Rules = retention.Rules{{Name: "short", Tenant: "default", Limit: retention.Limit{Age: time.Hour}}}
+	s = open(t, o)
+	for _, b := range []*storage.Batch{b1, b2, batch(3, 20)} {
+		if err := s.Append(ctx, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.Count(ctx, storage.Search{}); err != nil || n != 60 {
+		t.Errorf("%d events, %v; want 60", n, err)
+	}
+	parts, err := s.Partitions(ctx, true)
+	rows := map[string]int64{}
+	for _, p := range parts {
+		rows[p.Class] += p.Rows
+	}
+	if err != nil || rows["short"] != 35 || rows[retention.Default] != 25 {
+		t.Errorf("rows by class %v, %v", rows, err)
 	}
 }

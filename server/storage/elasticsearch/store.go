@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
@@ -24,14 +25,17 @@ type Store struct {
 	alias string
 	state state
 
+	limits   map[string]retention.Limit // by class
+	caughtUp bool                       // the feeder's own: what comes now was not appended before
+
 	stop    context.Context // done when Close begins
 	stopped context.CancelFunc
-	tasks   sync.WaitGroup
 
 	mu       sync.Mutex
 	prepared bool            // the template is there
 	known    map[string]bool // indices that are there and ours
 	dropped  map[string]int64
+	removed  map[string]int64 // by class: the end of the newest day removed
 
 	appended  atomic.Uint64 // calls of Append that have returned
 	refreshMu sync.Mutex
@@ -50,10 +54,9 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}}
+	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}, removed: map[string]int64{}, limits: o.limits()}
 	s.stop, s.stopped = context.WithCancel(context.Background())
 	s.appended.Store(1) // a process before this one may have written
-	s.tasks.Go(s.tidy)
 	return s, nil
 }
 
@@ -165,6 +168,5 @@ func (s *Store) path(operation string) string {
 // Close is storage.Store's.
 func (s *Store) Close() error {
 	s.stopped()
-	s.tasks.Wait()
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -183,13 +182,4 @@ func (s *Store) Indices(ctx context.Context) ([]Index, error) {
 	}
 	slices.SortFunc(list, func(a, b Index) int { return cmp.Or(cmp.Compare(a.Newest, b.Newest), cmp.Compare(a.Name, b.Name)) })
 	return list, nil
-}
-
-// Delete deletes an index of the store with all its events.
-func (s *Store) Delete(ctx context.Context, index string) error {
-	s.forget([]string{index})
-	if _, err := s.c.do(ctx, http.MethodDelete, "/"+url.PathEscape(index), nil); err != nil && status(err) != http.StatusNotFound {
-		return fmt.Errorf("cannot delete index %q: %w", index, err)
-	}
-	return nil
 }

@@ -106,7 +106,7 @@ func (c *Cluster) Wait(ctx context.Context, nodes int) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("Elasticsearch is not up: %w\n%s", ctx.Err(), c.Nodes[0].output())
+			return fmt.Errorf("the cluster of Elasticsearch is not up: %w\n%s", ctx.Err(), c.Nodes[0].output())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

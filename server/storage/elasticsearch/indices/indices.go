@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -93,8 +94,9 @@ func parsePart(inner string) (namePart, error) {
 	return namePart{field: name, other: other}, nil
 }
 
-// Of returns the name of the index for an event. Tenants but the first have names of their own: no value of a field can have a ~.
-func (n *Names) Of(tenant uint32, e *event.Event) string {
+// Of returns the name of the index for an event. Tenants but the first, and classes of retention but the first (which is empty), have
+// names of their own: no value of a field can have a ~.
+func (n *Names) Of(tenant uint32, class string, e *event.Event) string {
 	b := make([]byte, 0, 64)
 	for i, p := range n.parts {
 		switch {
@@ -111,6 +113,9 @@ func (n *Names) Of(tenant uint32, e *event.Event) string {
 		}
 		if i == 0 && tenant != 0 {
 			b = append(strconv.AppendUint(append(b, '~'), uint64(tenant), 10), '-')
+		}
+		if i == 0 && class != "" {
+			b = append(append(append(b, '~'), class...), "~-"...)
 		}
 	}
 	if len(b) > maxIndexName {
@@ -148,3 +153,13 @@ func (n *Names) Alias() string { return strings.TrimRight(n.prefix, "-._") + "~e
 
 // Pattern matches all names.
 func (n *Names) Pattern() string { return n.prefix + "*" }
+
+var classPart = regexp.MustCompile(`~([a-z0-9-]+)~-`)
+
+// Class is the class of retention in a name that Of made; empty for the first.
+func Class(name string) string {
+	if m := classPart.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	return ""
+}

@@ -13,26 +13,29 @@ func TestIndexName(t *testing.T) {
 	e.Put("host.name", "Node-1.Example")
 	e.Put("odd", "a/b c~7-*用")
 	e.Put("long", strings.Repeat("x", 300))
-	f := func(template string, tenant uint32, want string) {
+	f := func(template string, tenant uint32, class, want string) {
 		t.Helper()
 		n, err := Parse(template)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if got := n.Of(tenant, e); got != want || len(got) > maxIndexName {
+		if got := Class(n.Of(tenant, class, e)); got != class {
+			t.Errorf("%s: class %q, want %q", template, got, class)
+		}
+		if got := n.Of(tenant, class, e); got != want || len(got) > maxIndexName {
 			t.Errorf("%s: %s, want %s", template, got, want)
 		}
 	}
-	f(Default, 0, "tally-node-1.example-2026.03.01")
-	f(Default, 7, "tally-~7-node-1.example-2026.03.01")
-	f("tally-all", 0, "tally-all")
-	f("tally-prod-%{+yyyy.MM.dd-HH}", 9, "tally-prod-~9-2026.03.01-23")
-	f("tally-%{[odd]}", 0, "tally-a_b_c_7-__")
-	f("tally-%{[none]}-x", 0, "tally-unknown-x")
-	f("tally-%{[none]:Other}", 0, "tally-other")
-	if n, _ := Parse("tally-%{[long]}"); len(n.Of(0, e)) != maxIndexName {
-		t.Errorf("a long name has %d bytes", len(n.Of(0, e)))
+	f(Default, 0, "", "tally-node-1.example-2026.03.01")
+	f(Default, 7, "", "tally-~7-node-1.example-2026.03.01")
+	f("tally-all", 0, "", "tally-all")
+	f("tally-prod-%{+yyyy.MM.dd-HH}", 9, "short-1", "tally-prod-~9-~short-1~-2026.03.01-23")
+	f("tally-%{[odd]}", 0, "", "tally-a_b_c_7-__")
+	f("tally-%{[none]}-x", 0, "", "tally-unknown-x")
+	f("tally-%{[none]:Other}", 0, "", "tally-other")
+	if n, _ := Parse("tally-%{[long]}"); len(n.Of(0, "", e)) != maxIndexName {
+		t.Errorf("a long name has %d bytes", len(n.Of(0, "", e)))
 	}
 	for _, bad := range []string{"", "logs-%{+yyyy}", "tally-%{", "tally-%{host}", "tally-%{[a}", "tally-%{+EEE}", "tally-%{+}", "tally-A", "tally-a b", "tally-~1"} {
 		if _, err := Parse(bad); err == nil {
