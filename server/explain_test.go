@@ -107,7 +107,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("the agents: %s", ans)
 	}
 	_, metrics, _ := r.do("GET", "/metrics", "")
-	for _, want := range []string{"tally_ledger_sources 2", `tally_ledger_lost_units{reason="corrupt"} 10`, `tally_ledger_lost_units{reason="removed"} 1`, "tally_ledger_in_flight 20", "tally_ledger_gap_units 0"} {
+	for _, want := range []string{"tally_ledger_sources 2", `tally_ledger_lost_units{reason="corrupt"} 10`, `tally_ledger_lost_units{reason="removed"} 1`, "tally_ledger_in_flight 20", "tally_ledger_gap_units 0", "tally_ledger_gap_lines 0"} {
 		if !strings.Contains(metrics, want+"\n") {
 			t.Errorf("the metrics lack %q", want)
 		}

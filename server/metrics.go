@@ -124,12 +124,13 @@ type ledgerCollector struct{ s *Server }
 var (
 	sourcesDesc  = prometheus.NewDesc("tally_ledger_sources", "Sources that have an account.", nil, nil)
 	gapDesc      = prometheus.NewDesc("tally_ledger_gap_units", "Units (bytes, entries, lines) that are missing without a reason.", nil, nil)
+	gapLinesDesc = prometheus.NewDesc("tally_ledger_gap_lines", "Lines that are missing without a reason, at least: a hole in the bytes of a file counts as one.", nil, nil)
 	lostDesc     = prometheus.NewDesc("tally_ledger_lost_units", "Units that will never arrive; a loss whose end is not known counts as one.", []string{"reason"}, nil)
 	inFlightDesc = prometheus.NewDesc("tally_ledger_in_flight", "Units in holes so young that they may still arrive.", nil, nil)
 )
 
 func (c *ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sourcesDesc, gapDesc, lostDesc, inFlightDesc} {
+	for _, d := range []*prometheus.Desc{sourcesDesc, gapDesc, gapLinesDesc, lostDesc, inFlightDesc} {
 		ch <- d
 	}
 }
@@ -138,6 +139,7 @@ func (c *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
 	t := c.s.admit.Totals(time.Now())
 	ch <- prometheus.MustNewConstMetric(sourcesDesc, prometheus.GaugeValue, float64(t.Sources))
 	ch <- prometheus.MustNewConstMetric(gapDesc, prometheus.GaugeValue, float64(t.Missing))
+	ch <- prometheus.MustNewConstMetric(gapLinesDesc, prometheus.GaugeValue, float64(t.MissingLines))
 	ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(t.InFlight))
 	for reason, n := range t.Lost {
 		ch <- prometheus.MustNewConstMetric(lostDesc, prometheus.GaugeValue, float64(n), reason)

@@ -118,7 +118,7 @@ func TestFate(t *testing.T) {
 		t.Error("another tenant sees the account")
 	}
 	sum := r.Totals(time.Now().Add(time.Hour))
-	if sum.Sources != 1 || sum.InFlight != 0 || sum.Missing != 10 || sum.Lost["corrupt"] != 5 {
+	if sum.Sources != 1 || sum.InFlight != 0 || sum.Missing != 10 || sum.MissingLines != 1 || sum.Lost["corrupt"] != 5 {
 		t.Errorf("totals are %+v", sum)
 	}
 }

@@ -13,6 +13,9 @@ type Totals struct {
 	Sources  int
 	InFlight int64 // units in young holes
 	Missing  int64 // units in older holes that nobody has given a reason for
+	// MissingLines is how many lines these are at least: entries and lines are units of their own, of the bytes of a file a hole
+	// holds one line or more.
+	MissingLines int64
 	// Lost are the units in holes with a reason, by reason. A loss whose end is not known counts as one unit.
 	Lost map[string]int64
 }
@@ -79,6 +82,11 @@ func (t *Totals) add(acct *account, at time.Time) {
 		t.InFlight += *g.To - g.From
 	}
 	for _, g := range d.Gaps {
+		if g.Reason == event.ReasonMissing && (g.To == nil || d.Kind == "file") {
+			t.MissingLines++
+		} else if g.Reason == event.ReasonMissing {
+			t.MissingLines += *g.To - g.From
+		}
 		if g.To == nil {
 			t.Lost[g.Reason]++
 		} else {
