@@ -36,7 +36,7 @@ func TestJournalbeat(t *testing.T) {
 
 func TestFilebeat(t *testing.T) {
 	run(t, suite{
-		beat: "filebeat", version: "v7.17.29", passed: 155,
+		beat: "filebeat", version: "v7.17.29", passed: 171,
 		files: []string{
 			"filebeat/tests", "filebeat/conftest.py", "filebeat/_meta", "filebeat/module", "filebeat/modules.d", "filebeat/scripts", "filebeat/generator",
 			"filebeat/filebeat.yml", "filebeat/filebeat.reference.yml", "libbeat/tests/system", "libbeat/_meta",
@@ -74,7 +74,7 @@ exec "${0%.test}" "$@"
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
-	args := append([]string{"-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tally", "--timeout=90", "-rfE", "tests/system"}, s.args...)
+	args := append([]string{"-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tally", "--timeout=90", "-rfER", "tests/system"}, s.args...)
 	c := exec.CommandContext(ctx, python, args...)
 	c.Dir = home
 	c.Env = append(os.Environ(), "PYTHONPATH="+here, "PYTHONDONTWRITEBYTECODE=1", "TALLY_LEFT_OUT="+filepath.Join(here, "left_out.txt"))
@@ -88,6 +88,11 @@ exec "${0%.test}" "$@"
 	}
 	if err != nil || passed < s.passed {
 		t.Errorf("%d tests of %s passed, want %d and no failure: %v\n%s", passed, s.beat, s.passed, err, out[max(0, len(out)-20_000):])
+	}
+	for line := range bytes.Lines(out) {
+		if bytes.HasPrefix(line, []byte("RERUN ")) {
+			t.Logf("%s", bytes.TrimSpace(line))
+		}
 	}
 	t.Logf("%s", bytes.TrimSpace(out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]))
 }
