@@ -16,14 +16,25 @@ import (
 
 	"github.com/elastic/go-lumber/lj"
 	lumber "github.com/elastic/go-lumber/server/v2"
+	"github.com/spf13/cobra"
 )
 
 // asAgent makes this test binary behave as tallybeat, so that the tests see a real process.
 const asAgent = "TALLY_TEST_AS_AGENT"
 
+// signalAtOnce makes that process ask itself to end as soon as it has begun.
+const signalAtOnce = "TALLY_TEST_SIGNAL_AT_ONCE"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) != "" {
-		if err := Command().Execute(); err != nil {
+		c := Command()
+		if run := c.Run; os.Getenv(signalAtOnce) != "" {
+			c.Run = func(c *cobra.Command, args []string) {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+				run(c, args)
+			}
+		}
+		if err := c.Execute(); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)

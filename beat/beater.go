@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/elastic/beats/v7/filebeat/beater"
 	"github.com/elastic/beats/v7/filebeat/channel"
@@ -35,6 +36,7 @@ type tallybeat struct {
 	registry string // Journalbeat's, to take over and keep up; "" for none
 	config   *common.Config
 	wiring   *wiring
+	stopped  sync.Once
 	log      *logp.Logger
 }
 
@@ -113,11 +115,15 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 			err = closed
 		}
 	}()
+	if err := checkTakeovers(b.Info.Beat, t.config, t.states.positions, t.options(b)); err != nil {
+		return err
+	}
 	p := t.wiring.acked
 	p.start(t.log, b.Info.Beat)
 	defer p.stop()
 	defer metricsOf(t.wiring.board)()
 	t.wiring.running()
+	t.wiring.early.run(t.Stop)
 	if t.options(b).controls {
 		stop, err := tell(b.Publisher, b.Info, t.wiring.board, t.wiring.config, t.wiring.nodes)
 		if err != nil {
@@ -142,8 +148,10 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 
 // Stop makes Run return.
 func (t *tallybeat) Stop() {
-	t.wiring.stopping()
-	t.Beater.Stop()
+	t.stopped.Do(func() {
+		t.wiring.stopping()
+		t.Beater.Stop()
+	})
 }
 
 // plugins returns Filebeat's inputs of the newer interface and ours, which replace those of the same name.
@@ -169,7 +177,7 @@ func own(name string, log *logp.Logger, kept states, metrics *monitoring.Registr
 	journals := journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls, Board: o.board, Alternatives: name != Name, Cursor: kept.cursor}
 	return []v2.Plugin{
 		journald.Plugin(log, kept.journals, journals),
-		applog.Plugin(log, kept.positions, applog.Options{Controls: o.controls, Bundles: o.bundles, Board: o.board}),
+		applog.Plugin(log, kept.positions, o.applog()),
 	}
 }
 

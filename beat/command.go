@@ -71,6 +71,8 @@ func Command() *cmd.BeatsRootCmd {
 		exit(instance.Run(settings, create))
 	}
 	root.Run, root.RunCmd.Run = withChecks(run), withChecks(run)
+	root.PreRun = func(*cobra.Command, []string) { w.early.listen() }
+	root.RunCmd.PreRun = root.PreRun
 	for _, c := range root.Commands() {
 		if c.Name() == "modules" {
 			root.RemoveCommand(c)

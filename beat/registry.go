@@ -11,6 +11,10 @@ import (
 	"github.com/elastic/beats/v7/filebeat/config"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/paths"
+
+	"github.com/tallylog/tally/inputs/applog"
+	"github.com/tallylog/tally/inputs/filebeat"
+	"github.com/tallylog/tally/inputs/positions"
 )
 
 // checkRegistry refuses a registry of Filebeat's inputs that cannot be read. Filebeat itself moves the file of versions before 7 to
@@ -62,6 +66,38 @@ func checkRegistry(cfg *common.Config) error {
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !isFile(root) {
 		return unreadableRegistry(meta, err)
+	}
+	if err := filebeat.Resume(root); err != nil {
+		return fmt.Errorf("cannot go on with the migration of Filebeat's registry %q: %w", root, err)
+	}
+	return nil
+}
+
+// registryPath is where Filebeat's registry is, or would be.
+func registryPath(cfg *common.Config) string {
+	c := config.DefaultConfig
+	if cfg == nil || cfg.Unpack(&c) != nil {
+		return ""
+	}
+	return paths.Resolve(paths.Data, c.Registry.Path)
+}
+
+// checkTakeovers refuses applog inputs whose registry of another Filebeat cannot be taken over. Once the inputs run, Filebeat would only
+// log it.
+func checkTakeovers(beat string, cfg *common.Config, store *positions.Store, o ownOptions) error {
+	var root struct {
+		Inputs []*common.Config `config:"inputs"`
+	}
+	if err := cfg.Unpack(&root); err != nil {
+		return err
+	}
+	for i, in := range root.Inputs {
+		if kind, err := in.String("type", -1); err != nil || kind != applog.Name || !in.Enabled() {
+			continue
+		}
+		if err := applog.CheckRegistry(in, store, o.applog()); err != nil {
+			return fmt.Errorf("%w accessing '%s.inputs.%d.registry'", err, beat, i)
+		}
 	}
 	return nil
 }

@@ -4,9 +4,11 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/logp"
+	"github.com/elastic/beats/v7/libbeat/paths"
 	"github.com/elastic/beats/v7/libbeat/publisher/processing"
 
 	plugin "github.com/tallylog/tally/beat/plugins"
+	"github.com/tallylog/tally/inputs/applog"
 	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/outputs/fanout"
 	"github.com/tallylog/tally/outputs/push"
@@ -16,6 +18,7 @@ import (
 // wiring is what the beater shares with the parts that libbeat makes before it.
 type wiring struct {
 	running, stopping func() // called when the beat begins to run and to stop
+	early             early  // signals before that
 	single            bool   // something looks at every single event before the output gets it; set while libbeat is configured
 	acked             *published
 	board             *status.Board   // what the running inputs know
@@ -51,6 +54,13 @@ type ownOptions struct {
 	board    *status.Board
 	controls bool // publish control records
 	bundles  bool // publish many lines as one event
+	// applog may go on where Filebeat's registry at this path ends. It puts what it needs for a moment into scratch.
+	registry, scratch string
+}
+
+// applog are the options of those for applog.
+func (o ownOptions) applog() applog.Options {
+	return applog.Options{Controls: o.controls, Bundles: o.bundles, Board: o.board, Registry: o.registry, Scratch: o.scratch}
 }
 
 // options looks at the configuration. Control records and bundles are understood by our output.logstash, which gives control
@@ -58,6 +68,7 @@ type ownOptions struct {
 // control records for lines. Bundles must also meet no processor, and no queue but ours.
 func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
 	o.board = t.wiring.board
+	o.registry, o.scratch = registryPath(t.config), paths.Resolve(paths.Data, "")
 	if b.Config == nil {
 		return o
 	}

@@ -26,7 +26,7 @@ func TestOptions(t *testing.T) {
 		if _, err := w.processing()(beat.Info{}, logp.NewLogger("test"), c); err != nil {
 			t.Fatal(err)
 		}
-		if got := (&tallybeat{wiring: w}).options(b); got != (ownOptions{nil, controls, bundles}) {
+		if got := (&tallybeat{wiring: w}).options(b); got.controls != controls || got.bundles != bundles {
 			t.Errorf("%s: %+v, want control records %v, bundles %v", yaml, got, controls, bundles)
 		}
 	}
@@ -40,7 +40,7 @@ func TestOptions(t *testing.T) {
 	f("output.fanout.outputs: {logstash: {hosts: [a]}, file: {path: /tmp}}", true, true)
 	f("output.tally.hosts: [a]", true, false)
 	f("output: {}", false, false)
-	if o := (&tallybeat{wiring: &wiring{}}).options(&beat.Beat{}); o != (ownOptions{}) {
+	if o := (&tallybeat{wiring: &wiring{}}).options(&beat.Beat{}); o.controls || o.bundles {
 		t.Errorf("no configuration, and %+v", o)
 	}
 }

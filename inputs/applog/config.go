@@ -38,6 +38,7 @@ type config struct {
 	ScanFrequency  time.Duration     `config:"scan_frequency" validate:"min=0"`
 	HarvesterLimit int               `config:"harvester_limit" validate:"min=0"`
 	MaxInFlight    cfgtype.ByteSize  `config:"max_in_flight"`
+	Registry       string            `config:"registry"`
 
 	patterns []pattern
 	codec    encoding.EncodingFactory
@@ -50,6 +51,7 @@ func defaults() config {
 		RescanInterval: 5 * time.Second,
 		PartialTimeout: 30 * time.Second,
 		MaxInFlight:    16 << 20,
+		Registry:       registryAuto,
 	}
 }
 
@@ -62,7 +64,7 @@ var commonKeys = []string{
 var ownKeys = []string{
 	"paths", "exclude_files", "ignore_older", "encoding", "max_bytes", "start", "rescan_interval", "partial_timeout",
 	"max_open_files", "max_in_flight", "multiline", "container", "json", "include_lines", "exclude_lines",
-	"tail_files", "scan_frequency", "harvester_limit",
+	"tail_files", "scan_frequency", "harvester_limit", "registry",
 }
 
 // without are options of Filebeat's that have nothing to do here, and why.
@@ -134,6 +136,9 @@ func (c *config) complete() error {
 		if v <= 0 {
 			return fmt.Errorf("%s must be above 0", key)
 		}
+	}
+	if c.Registry != registryAuto && c.Registry != registryNone && !filepath.IsAbs(c.Registry) {
+		return fmt.Errorf("registry is %q, want %s, %s, or the absolute path of a registry of Filebeat", c.Registry, registryAuto, registryNone)
 	}
 	if c.MaxBytes > 1<<30 {
 		return errors.New("max_bytes is above 1 GiB")

@@ -50,7 +50,11 @@ func newDiscoverer(in *Input) (*discoverer, error) {
 	}
 	d := &discoverer{in: in, notify: n, dirs: map[string]*dir{}, byWd: map[int32]*dir{}, said: map[string]string{}}
 	d.files = newFiles()
-	if err := d.load(); err != nil {
+	err = d.load()
+	if err == nil {
+		err = d.takeOver()
+	}
+	if err != nil {
 		n.close()
 		return nil, err
 	}

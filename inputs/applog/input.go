@@ -32,6 +32,10 @@ type Options struct {
 	Bundles bool
 	// Board is told what the running inputs know; nil for nobody.
 	Board *status.Board
+	// Registry is the path of the registry of Filebeat that "registry: auto" means; empty for none.
+	Registry string
+	// Scratch is a directory for files that live for a moment; empty for the system's.
+	Scratch string
 }
 
 // Plugin returns the input type for Filebeat's input loader. All inputs made by it keep their positions in store, which must stay
@@ -51,6 +55,7 @@ func Plugin(log *logp.Logger, store *positions.Store, options Options) input.Plu
 			in := newInput(parsed, log.Named(Name), store, c, hostid.Get())
 			in.controls = options.Controls
 			in.board = options.Board
+			in.registry, in.scratch = options.Registry, options.Scratch
 			in.bundles = options.Bundles && !cfg.HasField("processors") && parsed.JSON == nil && parsed.Container == nil
 			return in, nil
 		}),
@@ -94,6 +99,8 @@ type Input struct {
 	// controls: see Options. The teller is there while the input runs with it.
 	controls bool
 	bundles  bool // see Options
+	registry string
+	scratch  string
 	teller   *teller
 	board    *status.Board
 
