@@ -15,6 +15,7 @@ import (
 // TestWhatNoLineTells follows control records from the agent to the account: blank lines at the end of a file, the end of a file
 // that was removed, and what followed the offset in a file that was truncated while the agent was stopped.
 func TestWhatNoLineTells(t *testing.T) {
+	t.Parallel()
 	s := rig.NewServer(t, t.TempDir(), "").Start()
 	logs := t.TempDir()
 	kept, removed, cut := filepath.Join(logs, "kept.log"), filepath.Join(logs, "removed.log"), filepath.Join(logs, "cut.log")
