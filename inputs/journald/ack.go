@@ -44,20 +44,24 @@ type position struct {
 type piece struct {
 	Seq     uint64 `json:"seq"`
 	Skipped uint64 `json:"skipped,omitempty"`
+	// Monotonic and Sum are kept of an entry of a journal in memory: they find its copy where journald flushes it to disk.
+	Monotonic uint64 `json:"monotonic,omitempty"`
+	Sum       uint64 `json:"sum,omitempty"`
 }
 
-// state is what of a position changes with each entry, in the form that is cheap to make.
+// state is what of a position changes with each entry, in the form that is cheap to make. Which entries are held then is in holds,
+// under the version.
 type state struct {
 	next, skipped uint64
 	last          cursor
-	held          []piece
+	version       uint64
 }
 
 // mark travels with an event as its Private value: the state to store when the event, and all before it, are acknowledged.
 type mark struct {
 	account *account
 	at      state
-	cut     uint64 // the first number of a message that a timeout ended, 0 for all others
+	cuts    []uint64 // the first numbers of what a timeout ended in this event
 	// control marks a control record, which moves no position.
 	control bool
 	// dropped is set when a processor dropped the event, whose units then count as skipped: skippedThen.
@@ -77,7 +81,9 @@ type account struct {
 	mu        sync.Mutex
 	published *mark // the last event handed to the pipeline, nil when it was acknowledged
 	after     *state
-	stored    state // what was stored last
+	stored    state   // what was stored last
+	held      []piece // then
+	holds     holds
 	cuts      map[uint64]uint64
 	trail     trail
 	readAll   bool // the source has read what there is, up to the number readTo
@@ -88,8 +94,9 @@ type account struct {
 
 func (a *account) set(s state) error {
 	a.stored = s
-	a.trail.add(s)
-	p := position{Source: a.source, Next: s.next, Skipped: s.skipped, Held: s.held, Cut: maps.Clone(a.cuts), Volatile: a.volatile, Read: a.read}
+	a.held = a.holds.at(s.version)
+	a.trail.add(s, a.held)
+	p := position{Source: a.source, Next: s.next, Skipped: s.skipped, Held: a.held, Cut: maps.Clone(a.cuts), Volatile: a.volatile, Read: a.read}
 	if !s.last.seqID.isZero() {
 		p.Cursor = s.last.String()
 	}
@@ -113,19 +120,55 @@ func (a *account) begin(s state) error {
 	return a.store.Sync()
 }
 
-// end notes, durably, that the message that begins at first ends with the piece last. It moves nothing else.
-func (a *account) end(first, last uint64) error {
+// end notes, durably, with which piece messages end, by the number of their first. It moves nothing else.
+func (a *account) end(ends map[uint64]uint64) error {
 	a.mu.Lock()
 	if a.cuts == nil {
 		a.cuts = map[uint64]uint64{}
 	}
-	a.cuts[first] = last
+	maps.Copy(a.cuts, ends)
 	err := a.set(a.stored)
 	a.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	return a.store.Sync()
+}
+
+// hold notes that an entry is read and not shipped yet. It is held already if it is read again.
+func (a *account) hold(p piece) {
+	a.mu.Lock()
+	a.holds.add(p)
+	a.mu.Unlock()
+}
+
+// release notes that held entries are about to be shipped, or have been reported.
+func (a *account) release(seqs ...uint64) {
+	a.mu.Lock()
+	for _, seq := range seqs {
+		a.holds.remove(seq)
+	}
+	a.mu.Unlock()
+}
+
+func (a *account) releaseAll() {
+	a.mu.Lock()
+	a.holds.removeAll()
+	a.mu.Unlock()
+}
+
+// version is the one of the entries that are held now.
+func (a *account) version() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.holds.version
+}
+
+// settled tells whether everything before the number next is acknowledged, or passed over.
+func (a *account) settled(next uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.published == nil && a.stored.next >= next && len(a.holds.now) == 0
 }
 
 // publishing notes that the event with m is about to be handed to the pipeline.
@@ -199,9 +242,7 @@ func newACKHandler() beat.ACKer {
 			}
 			d.moves = m
 			d.shipped = d.shipped || !m.dropped
-			if m.cut != 0 {
-				d.cuts = append(d.cuts, m.cut)
-			}
+			d.cuts = append(d.cuts, m.cuts...)
 		}
 		for a, d := range by {
 			a.acknowledged(d.last, d.moves, d.cuts, d.shipped)

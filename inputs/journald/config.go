@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/common"
+
+	"github.com/tallylog/tally/inputs/multiline"
 )
 
 const (
@@ -41,6 +43,7 @@ type config struct {
 	SaveRemoteHostname bool              `config:"save_remote_hostname"`
 	JoinPartial        bool              `config:"join_partial"`
 	PartialTimeout     time.Duration     `config:"partial_timeout" validate:"min=0,nonzero"`
+	Multiline          *multiline.Config `config:"multiline"`
 	JournalbeatFields  bool              `config:"journalbeat_fields"`
 	EntryFields        *entryFields      `config:"entry_fields"`
 	CursorFileRaw      *common.Config    `config:"cursor_file"`

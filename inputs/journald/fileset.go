@@ -34,6 +34,7 @@ type fileSet struct {
 type unreadable struct {
 	header
 	since time.Time
+	why   string
 }
 
 func (fs *fileSet) close() {
@@ -128,7 +129,7 @@ func (fs *fileSet) openNeeded(s *source) (bool, error) {
 				return false, err
 			}
 			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
-				s.complain(s.id.String(), fmt.Errorf("cannot open journal %s: %w", s.id, err))
+				s.trouble(s.id.String(), fmt.Errorf("cannot open journal %s: %w", s.id, err))
 				return false, nil
 			}
 			fs.findCulprit(s)
@@ -138,6 +139,7 @@ func (fs *fileSet) openNeeded(s *source) (bool, error) {
 			r.close()
 			continue
 		}
+		s.well(s.id.String())
 		fs.r, fs.opened = r, need
 		s.metrics.opened.Inc()
 		return true, nil
@@ -170,7 +172,7 @@ func (fs *fileSet) setAside(s *source, f *file, err error) {
 	if fs.bad == nil {
 		fs.bad = map[inode]unreadable{}
 	}
-	fs.bad[f.inode] = unreadable{f.header, time.Now()}
+	fs.bad[f.inode] = unreadable{f.header, time.Now(), err.Error()}
 	s.complain(f.path, fmt.Errorf("cannot read journal %q any further: %w", f.path, err))
 }
 
@@ -329,7 +331,8 @@ func (fs *fileSet) endStuck(s *source, tail uint64) bool {
 		s.lost(Range{From: int64(g.from), To: int64(g.to), Reason: g.reason, Skipped: int64(s.skipped)})
 		s.skipped = 0
 	}
-	s.next, s.held, s.check, s.damaged = end, nil, false, false
+	s.loseHeld()
+	s.next, s.check, s.damaged = end, false, false
 	s.account.passed(s.state())
 	fs.reopen(s.resume())
 	return true

@@ -18,16 +18,24 @@ var errWait = errors.New("journald may be copying a journal")
 // boot, times and checksum. journald copies all in order, then removes the files in /run, and writes what is new to /var.
 //
 // So if the journal on disk has a copy of the last entry that was read of the one in memory, then what comes before it,
-// of the same boot and not later, are copies of what was read as well.
+// of the same boot and not later, are copies of what was read as well. Nothing is passed over for that before its original is
+// acknowledged; and of what an earlier run had read and held (pieces of messages, lines of events), the copies are shipped.
 type flushes struct {
 	read    map[id128]cursor // the last entry read of journals in memory that were read by an earlier run
+	held    map[id128]heldBack
 	copies  map[cursor]uint64
 	waiting time.Time
 }
 
+// heldBack are the entries of a journal in memory that an earlier run had read and not shipped, by time and checksum.
+type heldBack struct {
+	source string
+	pieces map[[2]uint64]piece
+}
+
 // restore finds out what earlier runs have read of journals in memory, whose files may be gone.
 func (fl *flushes) restore(f *follower) {
-	fl.read, fl.copies = map[id128]cursor{}, map[cursor]uint64{}
+	fl.read, fl.held, fl.copies = map[id128]cursor{}, map[id128]heldBack{}, map[cursor]uint64{}
 	prefix := f.key + "::"
 	err := f.store.Range(prefix, func(key string, raw []byte) error {
 		var p position
@@ -36,6 +44,11 @@ func (fl *flushes) restore(f *follower) {
 		}
 		if c, err := parseCursor(p.Cursor); err == nil {
 			fl.read[c.seqID] = c
+			back := heldBack{p.Source, map[[2]uint64]piece{}}
+			for _, h := range p.Held {
+				back.pieces[[2]uint64{h.Monotonic, h.Sum}] = h
+			}
+			fl.held[c.seqID] = back
 		}
 		return nil
 	})
@@ -88,9 +101,25 @@ func (fl *flushes) copied(s *source, e *entry) (bool, error) {
 			fl.waiting = time.Time{}
 			fl.copies[last] = upTo // 0: it has no copy in s, so that s is no copy of that journal
 		}
-		if e.seq <= upTo {
+		if e.seq > upTo {
+			continue
+		}
+		if v := s.follower.sources[last.seqID]; v != nil {
+			if !v.account.settled(v.next) {
+				return false, errWait
+			}
 			return true, nil
 		}
+		back := fl.held[last.seqID]
+		at := [2]uint64{e.monotonic, e.xor}
+		h, isHeld := back.pieces[at]
+		if isHeld {
+			delete(back.pieces, at)
+			if s.controls { // it comes as the copy
+				s.tell(Range{Source: back.source, From: int64(h.Seq), To: int64(h.Seq + 1), Reason: Skipped, Skipped: int64(h.Skipped)})
+			}
+		}
+		return !isHeld, nil
 	}
 	return false, nil
 }

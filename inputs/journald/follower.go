@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ type follower struct {
 	hostID   string
 	opener   opener
 	watch    func() *watcher
+	path     string
 	key      string // of the path in the store; those of its sources begin with it
 	where    location
 	takeover string // see Options.Cursor
@@ -43,6 +45,8 @@ type follower struct {
 	flushes flushes
 	begun   bool // the path was read before: journals that are new in it are read from their head
 	said    map[string]string
+	stuck   map[string]string // what keeps reading from going on at present
+	seen    seen
 }
 
 // begun is stored under the key of the path once the places are stored where reading of its journals began.
@@ -54,7 +58,7 @@ type begun struct {
 func (f *follower) run() error {
 	f.watcher = f.watch()
 	defer f.watcher.close()
-	f.sources, f.said = map[id128]*source{}, map[string]string{}
+	f.sources, f.said, f.stuck = map[id128]*source{}, map[string]string{}, map[string]string{}
 	defer func() {
 		for _, s := range f.order {
 			s.files.close()
@@ -69,7 +73,7 @@ func (f *follower) run() error {
 	f.flushes.restore(f)
 	f.relist()
 	if len(f.listing.wanted) == 0 {
-		f.log.Infof("There is no journal in %v yet", f.dirs)
+		f.log.Warnf("There is no journal in %v yet; it is read when one appears", f.dirs)
 	}
 	for f.ctx.Err() == nil {
 		err := f.adopt()
@@ -83,11 +87,13 @@ func (f *follower) run() error {
 		}
 		if err != nil {
 			// Nothing is shipped of a journal before it is known where its reading began.
-			f.complain(f.key, fmt.Errorf("cannot begin to read: %w", err))
+			f.trouble(f.key, fmt.Errorf("cannot begin to read: %w", err))
+			f.observe(time.Now())
 			f.pause(f.cfg.Backoff)
 			f.relist()
 			continue
 		}
+		f.well(f.key)
 		if f.cursors != nil {
 			f.takenOver()
 		}
@@ -100,6 +106,7 @@ func (f *follower) run() error {
 			}
 			more = more || m
 		}
+		f.observe(time.Now())
 		if !more {
 			f.pause(recheck)
 		}
@@ -142,6 +149,19 @@ func (f *follower) complain(path string, err error) {
 	if f.said[path] != err.Error() {
 		f.said[path] = err.Error()
 		f.log.Errorf("%v", err)
+	}
+}
+
+// trouble notes what keeps reading from going on, until it is well.
+func (f *follower) trouble(key string, err error) {
+	f.complain(key, err)
+	f.stuck[key] = err.Error()
+}
+
+func (f *follower) well(key string) {
+	if _, ok := f.stuck[key]; ok {
+		delete(f.stuck, key)
+		delete(f.said, key)
 	}
 }
 
@@ -236,16 +256,17 @@ func (s *source) restore(files []*file) error {
 
 // resumeAt goes on from a stored position.
 func (s *source) resumeAt(p position) {
-	s.next, s.skipped, s.cut = p.Next, p.Skipped, p.Cut
+	s.next, s.skipped, s.cut = p.Next, p.Skipped, maps.Clone(p.Cut)
 	if c, err := parseCursor(p.Cursor); err == nil && c.seqID == s.id {
 		s.last, s.check = c, true
 	}
 	s.held = map[uint64]uint64{}
 	for _, h := range p.Held {
 		s.held[h.Seq] = h.Skipped
+		s.account.hold(h)
 	}
 	s.account.cuts = p.Cut
-	s.account.stored = state{next: s.next, skipped: s.skipped, last: s.last, held: p.Held}
+	s.account.stored, s.account.held = s.state(), p.Held
 }
 
 // place finds the number that reading begins at.

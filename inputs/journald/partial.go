@@ -25,16 +25,20 @@ type joiner struct {
 	bytes int
 }
 
-// joined is a message with the pieces read so far.
+// joined is a message with the pieces read so far; or a line, or the lines of one event with the pieces of them all.
 type joined struct {
 	key     string
+	stream  string     // what the lines of an event have in common
 	event   beat.Event // of the first piece
 	message []byte
 	pieces  []piece
 	xor     uint64 // of all pieces' checksums
 	last    cursor // of the last piece
 	since   time.Time
-	byTime  bool // ended by a timeout
+	units   int      // how many entries, beyond the first
+	cuts    []uint64 // where it, or a line of it, was ended by a timeout: the first pieces' numbers
+	flagged bool     // something of it was cut off
+	partial bool     // docker cut it, or the first line of it
 }
 
 // joinKey tells which message the entry is a piece of, by container and stream (Docker sets the priority by it). ok is
@@ -65,7 +69,7 @@ func (j *joiner) add(e *entry, skipped uint64, cut map[uint64]uint64, now time.T
 		if !partial || last {
 			return false, nil
 		}
-		m = &joined{key: key, event: build()}
+		m = &joined{key: key, stream: streamOf(e), event: build(), units: -1, partial: true}
 		if j.open == nil {
 			j.open = map[string]*joined{}
 		}
@@ -75,12 +79,17 @@ func (j *joiner) add(e *entry, skipped uint64, cut map[uint64]uint64, now time.T
 	text := e.get("MESSAGE")
 	m.message = append(m.message, text...)
 	j.bytes += len(text)
-	m.pieces = append(m.pieces, piece{e.seq, skipped})
+	m.pieces = append(m.pieces, piece{Seq: e.seq, Skipped: skipped})
 	m.xor ^= e.xor
 	m.last = e.cursor
 	m.since = now
-	if last || len(m.message) >= maxValue || cut[m.pieces[0].Seq] == e.seq {
-		m.byTime = !last && len(m.message) < maxValue
+	m.units++
+	m.flagged = m.flagged || e.cut || len(m.message) >= maxValue
+	byTime := cut[m.pieces[0].Seq] == e.seq
+	if byTime {
+		m.cuts = append(m.cuts, m.pieces[0].Seq)
+	}
+	if last || len(m.message) >= maxValue || byTime {
 		return true, j.remove(m)
 	}
 	return true, nil
@@ -98,28 +107,12 @@ func (j *joiner) remove(m *joined) *joined {
 	return m
 }
 
-// overdue takes out a message that no piece came for since before, or the oldest when there are too many; nil when there
-// is none.
-func (j *joiner) overdue(before time.Time) *joined {
-	if len(j.order) > maxJoins || j.bytes > maxJoinBytes {
-		return j.remove(j.order[0])
-	}
+// overdue are the messages that no piece came for since before.
+func (j *joiner) overdue(before time.Time) (all []*joined) {
 	for _, m := range j.order {
 		if m.since.Before(before) {
-			return j.remove(m)
+			all = append(all, m)
 		}
-	}
-	return nil
-}
-
-// held lists the pieces of all open messages; nil when there is none. The result is not changed later.
-func (j *joiner) held() []piece {
-	if len(j.order) == 0 {
-		return nil
-	}
-	var all []piece
-	for _, m := range j.order {
-		all = append(all, m.pieces...)
 	}
 	return all
 }
@@ -127,10 +120,13 @@ func (j *joiner) held() []piece {
 // finish makes the event of a message, without its position.
 func (m *joined) finish() beat.Event {
 	fields := m.event.Fields
-	fields["message"] = string(bytes.ToValidUTF8(m.message, []byte("\uFFFD")))
-	if len(m.message) >= maxValue {
+	if m.flagged {
 		put(fields, []string{"truncated"}, "log", "flags")
 	}
+	if m.units == 0 && !m.partial {
+		return m.event // a line, as it is
+	}
+	fields["message"] = string(bytes.ToValidUTF8(m.message, []byte("\uFFFD")))
 	if container, ok := fields["container"].(common.MapStr); ok {
 		delete(container, "partial")
 	}

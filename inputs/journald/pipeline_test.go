@@ -119,6 +119,7 @@ type setup struct {
 	open    opener
 	locate  func(string) location
 	watch   func() *watcher
+	wrap    func(Positions) Positions
 }
 
 // start runs an input with the configuration. It is stopped at the end of the test at the latest.
@@ -140,7 +141,11 @@ func start(t testing.TB, cfg common.MapStr, s setup) *running {
 		s.options.Report = func(l Range) { r.lost <- l }
 	}
 	s.options.HostID = "host"
-	m := Plugin(logp.NewLogger("test"), store, s.options).Manager.(*manager)
+	var kept Positions = store
+	if s.wrap != nil {
+		kept = s.wrap(store)
+	}
+	m := Plugin(logp.NewLogger("test"), kept, s.options).Manager.(*manager)
 	if s.open != nil {
 		m.open = s.open
 	}

@@ -212,16 +212,12 @@ func (j *journal) follow(ctx context.Context, log *logp.Logger, path string, pip
 	defer client.Close()
 	f := &follower{
 		ctx: ctx, cfg: &j.cfg, log: log, client: client, store: m.positions, metrics: m.metrics, report: m.options.Report, controls: m.options.Controls,
-		hostID: m.options.HostID, opener: m.open, watch: m.watch, key: key, where: m.locate(path),
+		hostID: m.options.HostID, opener: m.open, watch: m.watch, path: path, key: key, where: m.locate(path),
 		foreign: foreign, cursors: cursors,
 	}
 	if m.options.Cursor != nil {
 		f.takeover = m.options.Cursor(j.cfg.ID, path)
 	}
-	defer m.options.Board.Add(func() status.Summary {
-		s := status.Summary{Kind: pluginName, Unit: "entries", Open: 1, Known: 1}
-		s.Add(status.Source{Name: path})
-		return s
-	})()
+	defer m.options.Board.Add(f.seen.get)()
 	return f.run()
 }

@@ -1,6 +1,7 @@
 package journald
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,6 +21,7 @@ type source struct {
 	account *account
 	convert *converter
 	joiner  joiner
+	lines   lines
 	files   fileSet
 
 	begin   place             // where to open the reader
@@ -52,7 +54,7 @@ func (s *source) step() (more bool, err error) {
 	case len(b) == 0:
 		more := s.files.atEnd(s)
 		s.account.atEnd(!more && s.readAll(), s.next)
-		s.endOverdue(time.Now().Add(-s.cfg.PartialTimeout))
+		s.endOverdue(time.Now())
 		return more, nil
 	}
 	s.account.atEnd(false, 0)
@@ -82,11 +84,7 @@ func (s *source) step() (more bool, err error) {
 }
 
 func (s *source) state() state {
-	held := s.joiner.held()
-	for seq, skipped := range s.held {
-		held = append(held, piece{seq, skipped})
-	}
-	return state{next: s.next, skipped: s.skipped, last: s.last, held: held}
+	return state{next: s.next, skipped: s.skipped, last: s.last, version: s.account.version()}
 }
 
 // resume is where the reader must begin so that nothing is missed and as little as possible is read again.
@@ -152,8 +150,9 @@ func (s *source) loseHeld() {
 		if segs := s.files.explain(s, seq, seq+1); segs[0].reason != "" {
 			r.Reason = segs[0].reason
 		}
-		delete(s.held, seq)
 		if !s.shipBody(seq, skipped) {
+			delete(s.held, seq)
+			s.account.release(seq)
 			s.lost(r)
 		}
 	}
@@ -163,17 +162,29 @@ func (s *source) loseHeld() {
 func (s *source) ship(e *entry, skipped uint64) {
 	now := time.Now()
 	build := func() beat.Event { return s.convert.event(e, now) }
+	if s.cfg.Multiline != nil {
+		s.retain(e, skipped) // what is shipped before it must not pass it by
+		for _, m := range s.lines.endedBefore(e.realtime, s.cfg.Multiline.Timeout) {
+			s.shipJoined(m)
+		}
+	}
 	if s.cfg.JoinPartial {
 		if taken, done := s.joiner.add(e, skipped, s.cut, now, build); taken {
+			s.retain(e, skipped)
 			if done != nil {
-				s.shipJoined(done)
+				s.whole(done)
 			}
-			for len(s.joiner.order) > maxJoins || s.joiner.bytes > maxJoinBytes {
-				s.endByTime(s.joiner.overdue(time.Time{}))
+			for s.ctx.Err() == nil && (len(s.joiner.order) > maxJoins || s.joiner.bytes > maxJoinBytes) {
+				s.endNow(s.joiner.order[0])
 			}
 			return
 		}
 	}
+	if s.cfg.Multiline != nil {
+		s.whole(single(e, skipped, now, build()))
+		return
+	}
+	s.account.release(e.seq) // one that is read again, and was a piece before the configuration changed
 	tally := common.MapStr{
 		"source": s.account.source, "from": int64(e.seq), "to": int64(e.seq + 1), "skipped": int64(skipped),
 		"sum": strconv.FormatUint(e.xor, 16),
@@ -203,6 +214,7 @@ func (s *source) publish(event beat.Event, tally common.MapStr, m *mark) {
 // shipJoined publishes a message made of pieces. What lies passed over right before its later pieces is in no event's
 // position, and is reported.
 func (s *source) shipJoined(j *joined) {
+	slices.SortFunc(j.pieces, func(a, b piece) int { return cmp.Compare(a.Seq, b.Seq) })
 	ranges := j.ranges()
 	first, last := j.pieces[0], ranges[len(ranges)-1]
 	tally := common.MapStr{
@@ -221,12 +233,12 @@ func (s *source) shipJoined(j *joined) {
 			s.lost(Range{From: int64(p.Seq - p.Skipped), To: int64(p.Seq), Reason: Skipped})
 		}
 	}
-	m := &mark{account: s.account, at: s.state(), skippedThen: s.skipped}
-	if _, ok := s.cut[first.Seq]; ok || j.byTime {
-		m.cut = first.Seq
+	for _, p := range j.pieces {
+		s.account.release(p.Seq)
 	}
+	m := &mark{account: s.account, at: s.state(), skippedThen: s.skipped, cuts: j.cuts}
 	event := j.finish()
-	if s.convert.entries != nil {
+	if s.convert.entries != nil && (j.units > 0 || j.partial) {
 		s.convert.entries.whole(event.Fields)
 	}
 	s.publish(event, tally, m)
@@ -239,26 +251,6 @@ func (s *source) shipJoined(j *joined) {
 			s.lost(out)
 		}
 	}
-}
-
-// endOverdue ships messages whose last piece did not come in time.
-func (s *source) endOverdue(before time.Time) {
-	for s.ctx.Err() == nil {
-		j := s.joiner.overdue(before)
-		if j == nil {
-			return
-		}
-		s.endByTime(j)
-	}
-}
-
-// endByTime ships a message as it is. Where it ends is stored durably before, so that a replay ends it there too.
-func (s *source) endByTime(j *joined) {
-	j.byTime = true
-	if err := s.account.end(j.pieces[0].Seq, j.last.seq); err != nil {
-		s.account.fail(err)
-	}
-	s.shipJoined(j)
 }
 
 // gap accounts for the numbers from next up to seq, which comes after them. errReopen means that there are files that are
@@ -294,6 +286,7 @@ func (s *source) lost(r Range) {
 	r.Source = s.account.source
 	if r.Reason != Skipped {
 		s.metrics.lost.Add(r.To - r.From)
+		s.seen.lost++
 		s.log.Warnw(fmt.Sprintf("%d entries are lost (%s): the numbers from %d up to, not including, %d of journal %s",
 			r.To-r.From, r.Reason, r.From, r.To, s.id), "source", r.Source)
 	}
@@ -315,6 +308,7 @@ func (s *source) diverged(format string, args ...any) {
 	from := time.UnixMicro(int64(s.last.realtime)).Add(-syncInterval)
 	s.log.Warnf("Journal %s has changed its past: %s. Reading again from %s", s.id, fmt.Sprintf(format, args...), from)
 	s.begin = place{seqID: s.id, realtime: uint64(max(1, from.UnixMicro()))}
+	s.account.releaseAll()
 	s.next, s.skipped, s.last, s.check, s.held = 0, 0, cursor{}, false, nil
-	s.joiner = joiner{}
+	s.joiner, s.lines = joiner{}, lines{}
 }

@@ -219,6 +219,7 @@ func (s *source) hold(p position, known bool, files []*file) {
 			continue
 		}
 		s.held[seq] = seq - min(from, seq)
+		s.account.hold(piece{Seq: seq, Skipped: s.held[seq]})
 		from = seq + 1
 	}
 	s.skipped = s.next - min(from, s.next)
@@ -228,9 +229,9 @@ func (s *source) hold(p position, known bool, files []*file) {
 func (a *account) follow(pending map[uint64]pendingEntry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trail.add(a.stored)
+	a.trail.add(a.stored, a.held)
 	a.pending = map[uint64]bool{}
-	for _, h := range a.stored.held {
+	for _, h := range a.held {
 		if _, ok := pending[h.Seq]; ok {
 			a.pending[h.Seq] = true
 		}
@@ -274,6 +275,7 @@ func (s *source) shipBody(seq, skipped uint64) bool {
 		return false
 	}
 	delete(s.held, seq)
+	s.account.release(seq)
 	fields, err := p.fields()
 	if err != nil {
 		s.log.Errorf("Cannot read the pending event of entry %d in journal %s: %v", seq, s.id, err)
@@ -338,12 +340,12 @@ func plainNumber(v any) any {
 // trail remembers cursors of acknowledged entries for as long as one before them is held back.
 type trail []cursor
 
-func (t *trail) add(s state) {
+func (t *trail) add(s state, held []piece) {
 	if !s.last.seqID.isZero() {
 		*t = append(*t, s.last)
 	}
 	first := s.next
-	for _, h := range s.held {
+	for _, h := range held {
 		first = min(first, h.Seq)
 	}
 	for len(*t) > 1 && (*t)[1].seq < first {
@@ -364,14 +366,14 @@ func (a *account) reached() (last cursor, done, pending bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	first := a.stored.next
-	for _, h := range a.stored.held {
+	for _, h := range a.held {
 		first = min(first, h.Seq)
 		pending = pending || a.pending[h.Seq]
 	}
 	if len(a.trail) > 0 && a.trail[0].seq < first {
 		last = a.trail[0]
 	}
-	return last, a.readAll && a.stored.next == a.readTo && len(a.stored.held) == 0, pending
+	return last, a.readAll && a.stored.next == a.readTo && len(a.held) == 0, pending
 }
 
 // readAll tells whether everything that the headers promise has been read.
