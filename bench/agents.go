@@ -51,14 +51,14 @@ func writeLines(name string, n int) error {
 	return f.Close()
 }
 
-// filebeat builds the real Filebeat from its module, at the version that go.mod names.
+// filebeat builds the real Filebeat, with its journald input, from its module at the version that go.mod names.
 func filebeat() (string, error) {
-	const program = "build/filebeat"
+	const program = "build/filebeat-journald"
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
 	fmt.Println("building", program, "(once; minutes)")
-	cmd := exec.Command("go", "build", "-o", program, "github.com/elastic/beats/v7/filebeat")
+	cmd := exec.Command("go", "build", "-tags", "withjournald", "-o", program, "github.com/elastic/beats/v7/filebeat")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("cannot build %q: %w", program, err)
@@ -66,8 +66,8 @@ func filebeat() (string, error) {
 	return program, nil
 }
 
-// agents measures each agent on the same file.
-func agents(dir string, lines int) ([]measure, error) {
+// agents measures each agent on the same file, and on the same journal.
+func agents(dir string, lines, entries int) ([]measure, error) {
 	real, err := filebeat()
 	if err != nil {
 		return nil, err
@@ -76,14 +76,23 @@ func agents(dir string, lines int) ([]measure, error) {
 	if err := writeLines(file, lines); err != nil {
 		return nil, err
 	}
+	journal := filepath.Join(dir, "journal")
+	if err := writeJournal(journal, entries); err != nil {
+		return nil, err
+	}
 	var all []measure
-	for i, a := range []struct{ name, program, root, kind string }{
-		{"tallybeat, applog", "build/tallybeat", "tallybeat", "applog"},
-		{"tallybeat, filestream", "build/tallybeat", "tallybeat", "filestream"},
-		{"Filebeat 7.17.29, filestream", real, "filebeat", "filestream"},
+	for i, a := range []struct {
+		name, program, root, kind, path string
+		events                          int
+	}{
+		{"tallybeat, applog", "build/tallybeat", "tallybeat", "applog", file, lines},
+		{"tallybeat, filestream", "build/tallybeat", "tallybeat", "filestream", file, lines},
+		{"Filebeat 7.17.29, filestream", real, "filebeat", "filestream", file, lines},
+		{nameJournald, "build/tallybeat", "tallybeat", "journald", journal, entries},
+		{nameFilebeatJournald, real, "filebeat", "journald", journal, entries},
 	} {
-		fmt.Printf("%s: %d lines\n", a.name, lines)
-		m, err := agent(filepath.Join(dir, fmt.Sprint("agent", i)), a.program, a.root, a.kind, file, lines)
+		fmt.Printf("%s: %d lines\n", a.name, a.events)
+		m, err := agent(filepath.Join(dir, fmt.Sprint("agent", i)), a.program, a.root, a.kind, a.path, a.events)
 		if err != nil {
 			return nil, err
 		}

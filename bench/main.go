@@ -19,21 +19,22 @@ func (silent) Print(...any)          {}
 
 func main() {
 	var (
-		lines = flag.Int("lines", 1_000_000, "lines that each agent reads")
-		rows  = flag.Int("rows", 1_000_000, "events that the server stores")
-		dir   = flag.String("dir", "", "folder for data, a temporary one if empty; it is removed at the end")
-		out   = flag.String("json", "build/bench.json", "file for the figures")
-		what  = flag.String("what", "all", "all, agents, idle or server")
-		bare  = flag.String("bare", "", "internal: store -rows events in a bare logstorage in this folder, print figures as JSON")
+		lines   = flag.Int("lines", 1_000_000, "lines that each agent reads")
+		entries = flag.Int("entries", 200_000, "journal entries that each agent reads")
+		rows    = flag.Int("rows", 1_000_000, "events that the server stores")
+		dir     = flag.String("dir", "", "folder for data, a temporary one if empty; it is removed at the end")
+		out     = flag.String("json", "build/bench.json", "file for the figures")
+		what    = flag.String("what", "all", "all, agents, idle or server")
+		bare    = flag.String("bare", "", "internal: store -rows events in a bare logstorage in this folder, print figures as JSON")
 	)
 	flag.Parse()
-	if err := run(*lines, *rows, *dir, *out, *what, *bare); err != nil {
+	if err := run(*lines, *entries, *rows, *dir, *out, *what, *bare); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(lines, rows int, dir, out, what, bare string) (err error) {
+func run(lines, entries, rows int, dir, out, what, bare string) (err error) {
 	if bare != "" {
 		m, err := storeBare(bare, rows)
 		if err != nil {
@@ -59,7 +60,7 @@ func run(lines, rows int, dir, out, what, bare string) (err error) {
 		return nil
 	}
 	if what != "server" {
-		if all, err = agents(dir, lines); err != nil {
+		if all, err = agents(dir, lines, entries); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,9 @@ func table(out io.Writer, all []measure) {
 			m.CPUSeconds, m.perCPU(), float64(m.PeakRSS)/1e6, disk)
 	}
 	w.Flush()
+	if ours, other := byName[nameJournald], byName[nameFilebeatJournald]; other.CPUSeconds > 0 {
+		fmt.Fprintf(out, "\njournald beside Filebeat's: %.1f times its entries per CPU second\n", ours.perCPU()/other.perCPU())
+	}
 	server, bare := byName[nameServer], byName[nameBare]
 	if server.Events == 0 {
 		return
