@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,20 @@ type Progress struct {
 	Seq      uint64 `json:"seq"`
 	Events   int64  `json:"events"`
 	Rejected []Lack `json:"rejected,omitempty"` // what the target did not take
+	// Account is the record of the buffer as of which the source is copied: when it changed, a server has run on the source since.
+	Account uint64 `json:"account,omitempty"`
+}
+
+// ProgressFile is where tally storage copy keeps how far it is, in the data directory that a server is to use afterwards.
+const ProgressFile = "copy.json"
+
+// Pending tells whether a data directory has an embedded store that was never copied to its end.
+func Pending(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, "store", "rows")); err != nil {
+		return false
+	}
+	p, err := Load(filepath.Join(dir, ProgressFile))
+	return err != nil || !p.Done
 }
 
 // Lack is a number of events of a tenant and day (yyyy-mm-dd, UTC).
@@ -76,7 +91,8 @@ func Load(file string) (p Progress, err error) {
 	return p, nil
 }
 
-func (p *Progress) save(file string) error {
+// Save writes the progress, durably.
+func (p *Progress) Save(file string) error {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return err
@@ -93,7 +109,7 @@ func (p *Progress) save(file string) error {
 		err = os.Rename(file+".tmp", file)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the progress of the copy: %w", err)
+		return errors.Join(fmt.Errorf("cannot write the progress of the copy: %w", err), os.Remove(file+".tmp"))
 	}
 	return nil
 }
@@ -143,7 +159,7 @@ func (c *copying) sync(ctx context.Context) error {
 	if err := c.to.Sync(ctx); err != nil {
 		return err
 	}
-	if err := c.p.save(c.o.File); err != nil {
+	if err := c.p.Save(c.o.File); err != nil {
 		return err
 	}
 	if c.o.Report != nil {
