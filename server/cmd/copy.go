@@ -133,7 +133,7 @@ func (m *moving) intoDirectory() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if err := m.events(target); err != nil {
+	if err := m.events(target, 5*time.Second); err != nil {
 		return err
 	}
 	// Records that the new server buffers must not have the numbers of batches of the copy: the store would take them for those.
@@ -173,15 +173,15 @@ func (m *moving) intoElasticsearch() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if err := m.events(target); err != nil {
+	if err := m.events(target, time.Second); err != nil {
 		return err
 	}
 	fmt.Fprintf(m.c.OutOrStdout(), "Elasticsearch has all; start the server on %s with this configuration, and remove %s when all is well\n", m.dir, filepath.Join(m.dir, "store"))
 	return nil
 }
 
-// events copies the events and compares.
-func (m *moving) events(target storage.Store) (err error) {
+// events copies the events and compares. sync is the time between two points from which the copy can go on.
+func (m *moving) events(target storage.Store, sync time.Duration) (err error) {
 	ctx := m.c.Context()
 	from, err := embedded.Open(filepath.Join(m.dir, "store"), embedded.Options{Log: m.log, ReadOnly: true})
 	if err != nil {
@@ -198,7 +198,7 @@ func (m *moving) events(target storage.Store) (err error) {
 		return err
 	}
 	began, first := time.Now(), m.p.Events
-	m.p, err = transfer.Copy(ctx, from, target, m.p, transfer.Options{File: m.progress, Sync: 5 * time.Second, Letters: letters, Report: func(p transfer.Progress) {
+	m.p, err = transfer.Copy(ctx, from, target, m.p, transfer.Options{File: m.progress, Sync: sync, Letters: letters, Report: func(p transfer.Progress) {
 		rate := float64(p.Events-first) / time.Since(began).Seconds()
 		fmt.Fprintf(m.c.ErrOrStderr(), "%d of %d events copied, %.0f a second\n", p.Events, usage.Rows, rate)
 	}})

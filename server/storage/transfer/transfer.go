@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/deadletter"
 	"github.com/tallylog/tally/server/storage"
@@ -159,9 +160,11 @@ func (c *copying) sync(ctx context.Context) error {
 	if err := c.to.Sync(ctx); err != nil {
 		return err
 	}
+	failpoint.Here("copy.synced")
 	if err := c.p.Save(c.o.File); err != nil {
 		return err
 	}
+	failpoint.Here("copy.saved")
 	if c.o.Report != nil {
 		c.o.Report(c.p)
 	}
@@ -195,6 +198,7 @@ func (c *copying) batch(ctx context.Context) (more bool, err error) {
 	if err := c.to.Append(ctx, b); err != nil {
 		return false, err
 	}
+	failpoint.Here("copy.appended")
 	if err := c.reject(ctx, b); err != nil {
 		return false, err
 	}
