@@ -96,6 +96,9 @@ func compileStep(n strictyaml.Node, known map[string]maker, depth int) (*Step, e
 		}
 		make := known[name]
 		if make == nil {
+			if meant, ok := elsewhere[name]; ok {
+				return key.Errorf("unknown processor; did you mean %s?", meant)
+			}
 			return key.Errorf("unknown processor; %s", strictyaml.Known(name, slices.Sorted(maps.Keys(known))))
 		}
 		s.Name = name

@@ -74,6 +74,14 @@ func list() map[string]maker {
 	}
 }
 
+// elsewhere are names that other programs (Logstash, Elasticsearch's ingest pipelines, Vector) or people give to what has another name here.
+var elsewhere = map[string]string{
+	"add": "add_fields", "add_field": "add_fields", "append": "add_tags", "copy_field": "copy_fields", "date": "timestamp", "dedot": "rename", "drop": "drop_event", "drop_field": "drop_fields",
+	"gsub": "replace", "include": "include_event, or include_fields", "key_value": "kv", "logfmt": "kv", "mutate": "rename, convert, replace, split, lowercase or uppercase",
+	"remove": "drop_fields", "remove_field": "drop_fields", "remove_fields": "drop_fields", "set": "add_fields", "throttle": "rate_limit", "uri_parts": "urlparse", "url": "urlparse",
+	"useragent": "user_agent", "decode_json": "json", "decode_csv": "csv", "join_lines": "multiline", "reroute": "route", "level": "severity", "hash": "fingerprint",
+}
+
 // includeEvent has a when of its own: the caller's would mean the opposite of what it says.
 const includeEvent = "include_event"
 

@@ -152,6 +152,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q\n got %v\nwant %s", text, err, want)
 		}
 	}
+	f("- logfmt: {field: x}\n", "test.yml:1: [0].logfmt: unknown processor; did you mean kv?")
 	f("- grock: {}\n", "test.yml:1: [0].grock: unknown processor; known here are add_fields,")
 	f("- grock: {}\n", "did you mean grok?")
 	f("- grok: {patern: x}\n", "test.yml:1: [0].grok.patern: unknown key; known here are field,")

@@ -55,7 +55,7 @@ func (r *running) plugins() map[string]host.Status {
 // line and no other plugin's work, and all of it can be seen.
 func TestPlugins(t *testing.T) {
 	r := plugged(t, map[string]string{
-		"killed": "", "well": "", "hang": ", timeout: 300ms", "garbage": "", "eat": ", memory: 96MiB", "stderr": "", "stdout": "", "more": "", "fewer": "", "id": "", "position": "", "poison": ", on_failure: retry",
+		"killed": "", "well": "", "hang": ", timeout: 300ms", "garbage": "", "eat": ", memory: 128MiB", "stderr": "", "stdout": "", "more": "", "fewer": "", "id": "", "position": "", "poison": ", on_failure: retry",
 	})
 	apps := []string{"none"}
 	for name := range r.plugins() {

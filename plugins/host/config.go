@@ -28,8 +28,9 @@ type Config struct {
 	Memory       size             `yaml:"memory"`
 	Environment  strictyaml.Texts `yaml:"environment"`
 
-	place   strictyaml.Node
-	options []byte // Options as a JSON object
+	place   strictyaml.Node // of the step, or of the plugin where it has none
+	home    strictyaml.Node // where path and checksum stand
+	options []byte          // Options as a JSON object
 }
 
 // policy is what becomes of the events of a batch that a plugin could not work on.
@@ -128,7 +129,7 @@ func read(n strictyaml.Node, named map[string]Config) (Config, error) {
 	} else if err := n.Decode(&c); err != nil {
 		return c, err
 	} else {
-		c.place = n
+		c.place, c.home = n, n
 	}
 	return c, c.check()
 }

@@ -161,6 +161,9 @@ func TestRogues(t *testing.T) {
 				if st().Ends[want] != 1 {
 					t.Errorf("%+v\n%s", st(), log)
 				}
+				if said := map[string]string{"hang": "no answer within 200ms", "fewer": "99 events", "id": "_id", "stdout": "more than 1 MiB"}[mode]; !strings.Contains(st().LastError, said) {
+					t.Errorf("the last error is %q, which does not say %q", st().LastError, said)
+				}
 			}
 			if st().Failed != 100 || st().Events != 100 || st().FailedBatches != 1 {
 				t.Errorf("%+v", st())
@@ -346,5 +349,50 @@ func TestKit(t *testing.T) {
 	r = contract.Run(t.Context(), "/no/such/file", strictyaml.Node{}, slog.New(slog.DiscardHandler))
 	if r.OK() || len(r.Findings) != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestStarved: a program that gets too little memory to start says so in the list, with what was given, and the reason is memory.
+func TestStarved(t *testing.T) {
+	dir, err := os.MkdirTemp("", "starved-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "p")
+	text := "#!/bin/sh\necho 'runtime/cgo: pthread_create failed: Resource temporarily unavailable' >&2\necho 'cs     0x33' >&2\nexit 2\n"
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, s, _, err := step(t, path, "memory: 48MiB\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := p.ProcessGroup(lines(1))[0]; o.Err == nil || o.Drop {
+		t.Errorf("%+v", o)
+	}
+	wait(t, "the reason of the end", func() bool {
+		st := s.List()[0]
+		return st.Ends["memory"] > 0 && strings.Contains(st.LastError, "more than 48 MiB") && strings.Contains(st.LastError, "pthread_create failed")
+	})
+}
+
+// TestPlace: what is wrong with the file of a plugin is said of the place where the file is named, not of the step that uses it.
+func TestPlace(t *testing.T) {
+	n, err := strictyaml.Parse("test.yml", []byte("plugins:\n- name: r\n  path: /nowhere/r\n  checksum: sha256:"+strings.Repeat("1", 64)+"\nstep:\n  name: r\n"), os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := host.New(host.Options{Log: slog.New(slog.DiscardHandler), Host: "test"})
+	t.Cleanup(s.Close)
+	d, err := s.Draft(n.At("plugins"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Processor(n.At("step")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(); err == nil || !strings.Contains(err.Error(), "test.yml:3: plugins[0].path: cannot find plugin") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -82,8 +82,10 @@ func (m *meter) line() {
 	if s == "" {
 		return
 	}
-	if strings.HasPrefix(s, "panic: ") || strings.HasPrefix(s, "fatal error: ") { // a Go program's word, before all its stacks
-		m.crash = s
+	for _, word := range []string{"panic: ", "fatal error: ", "runtime/cgo: "} { // a Go program's, before all its stacks
+		if strings.HasPrefix(s, word) {
+			m.crash = s
+		}
 	}
 	if m.recent = append(m.recent, s); len(m.recent) > lastLines {
 		m.recent = m.recent[1:]

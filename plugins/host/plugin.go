@@ -87,7 +87,11 @@ func (p *instance) supervise(ctx context.Context) {
 		p.stats.starts.Add(1)
 		s, err := start(ctx, p.c, p.host, p.log)
 		if err != nil && ctx.Err() == nil {
-			p.fail("start", err.Error())
+			reason := "start"
+			if errors.Is(err, errStarved) {
+				reason = "memory"
+			}
+			p.fail(reason, err.Error())
 			if errors.Is(err, errRefused) {
 				p.log.Error("the plugin is refused", "error", err)
 				p.turn(Refused, nil, err.Error())

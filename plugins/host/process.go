@@ -34,7 +34,8 @@ type process struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd // while it runs
 	over   bool      // it has ended
-	reason string    // why this program has killed it
+	reason string    // why this program has killed it, in a word
+	detail string    // and in a sentence, if there is more to say than how it ended
 }
 
 var _ runner.Runner = (*process)(nil)
@@ -102,7 +103,7 @@ func (p *process) run(cmd *exec.Cmd, started chan<- error) {
 	}
 	p.mu.Unlock()
 	if err := p.limit(pid); err != nil {
-		p.kill("limits")
+		p.kill("limits", err.Error())
 	}
 	started <- nil
 	stop := make(chan struct{})
@@ -146,7 +147,7 @@ func (p *process) watch(pid int, stop <-chan struct{}) {
 			return
 		case <-t.C:
 			if rss := resident(pid); rss > int64(p.c.Memory)+fileMapped {
-				p.kill("memory")
+				p.kill("memory", fmt.Sprintf("it had %d MiB resident, and may have %d", rss>>20, (int64(p.c.Memory)+fileMapped)>>20))
 			}
 		}
 	}
@@ -181,14 +182,14 @@ func children(pid int) (out []int) {
 }
 
 // kill ends the process group at once. The first reason counts.
-func (p *process) kill(reason string) {
+func (p *process) kill(reason, detail string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
 		return
 	}
 	if p.reason == "" {
-		p.reason = reason
+		p.reason, p.detail = reason, detail
 	}
 	if p.cmd != nil {
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
@@ -205,7 +206,7 @@ func (p *process) end() {
 	select {
 	case <-p.done:
 	case <-time.After(time.Second):
-		p.kill("stopped")
+		p.kill("stopped", "")
 		<-p.done
 	}
 }
@@ -218,17 +219,30 @@ func (p *process) why() (reason, text string) {
 	if p.err != nil {
 		text = p.err.Error()
 	}
-	switch said := p.meter.last(); {
+	switch {
+	case p.detail != "":
+		return p.reason, p.detail
 	case p.reason != "":
 		return p.reason, text
-	case strings.Contains(said, "cannot allocate memory") || strings.Contains(said, "out of memory") || strings.Contains(said, "MemoryError"):
+	case p.starved():
 		return "memory", text // the kernel refused it more, and it gave up
 	}
 	return "exit", text
 }
 
+// starved tells whether the plugin's last words are that it got no memory. The stack of a thread is memory too: 8 MiB with glibc.
+func (p *process) starved() bool {
+	said := p.meter.last()
+	for _, s := range []string{"cannot allocate memory", "Cannot allocate memory", "out of memory", "MemoryError", "pthread_create failed", "newosproc"} {
+		if strings.Contains(said, s) {
+			return true
+		}
+	}
+	return false
+}
+
 // Kill implements runner.Runner.
-func (p *process) Kill(context.Context) error { p.kill("start"); return nil }
+func (p *process) Kill(context.Context) error { p.kill("start", ""); return nil }
 
 // Wait implements runner.Runner.
 func (p *process) Wait(context.Context) error { <-p.done; return p.err }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -39,6 +40,9 @@ type session struct {
 // errRefused wraps what no second try would mend: the wrong program, the wrong options.
 var errRefused = errors.New("refused")
 
+// errStarved wraps a start that failed for want of memory.
+var errStarved = errors.New("too little memory for the plugin")
+
 type refusal struct{ error }
 
 func (refusal) Is(target error) bool { return target == errRefused }
@@ -48,11 +52,11 @@ func (r refusal) Unwrap() error      { return r.error }
 func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *session, err error) {
 	file, sum, err := load(c.Path)
 	if err != nil {
-		return nil, refusal{c.place.At("path").Place(err)}
+		return nil, refusal{c.home.At("path").Place(err)}
 	}
 	defer file.Close()
 	if c.Checksum != (checksum{}) && sum != c.Checksum {
-		return nil, refusal{c.place.At("checksum").Errorf("the file %q is not the one that is wanted: it has %s", c.Path, sum)}
+		return nil, refusal{c.home.At("checksum").Errorf("the file %q is not the one that is wanted: it has %s", c.Path, sum)}
 	}
 	dir, err := os.MkdirTemp("", "tally-plugin-")
 	if err != nil {
@@ -60,7 +64,7 @@ func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *se
 	}
 	s = &session{c: c, dir: dir}
 	s.proc = &process{c: c, file: file, done: make(chan struct{})}
-	s.proc.meter = &meter{log: log, flood: func() { s.proc.kill("output") }}
+	s.proc.meter = &meter{log: log, flood: func() { s.proc.kill("output", "it wrote more than 1 MiB in a second") }}
 	s.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  plugin.HandshakeConfig{ProtocolVersion: pluginapi.ProtocolVersion, MagicCookieKey: pluginapi.CookieKey, MagicCookieValue: pluginapi.CookieValue},
 		Plugins:          plugin.PluginSet{"processor": clientOnly{}},
@@ -77,12 +81,15 @@ func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *se
 		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(pluginapi.MaxMessage), grpc.MaxCallSendMsgSize(pluginapi.MaxMessage))},
 	})
 	// A program that hangs before its handshake is ended when ctx is.
-	stop := context.AfterFunc(ctx, func() { s.proc.kill("stopped") })
+	stop := context.AfterFunc(ctx, func() { s.proc.kill("stopped", "") })
 	defer stop()
 	defer func() {
 		if err != nil {
 			if said := s.proc.meter.last(); said != "" && !errors.Is(err, errRefused) {
 				err = fmt.Errorf("%w; it said: %s", err, said)
+			}
+			if s.proc.starved() {
+				err = fmt.Errorf("%w: it needs more than %d MiB: %w", errStarved, int64(c.Memory)>>20, err)
 			}
 			s.close()
 			s = nil
@@ -90,7 +97,11 @@ func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *se
 	}()
 	rpc, err := s.client.Client()
 	if err != nil {
-		return s, fmt.Errorf("cannot start plugin %q: %w", c.Name, err)
+		text, _, _ := strings.Cut(err.Error(), "\n") // go-plugin adds hints for those who build it
+		if strings.HasPrefix(text, "Unrecognized remote plugin message") {
+			text = "it ended, or wrote something else, before the line that says where it listens"
+		}
+		return s, fmt.Errorf("cannot start plugin %q: %s", c.Name, text)
 	}
 	raw, err := rpc.Dispense("processor")
 	if err != nil {
@@ -175,17 +186,18 @@ func (s *session) process(ctx context.Context, events []*event.Event) ([]proto.R
 	out, err := s.call(ctx, "Process", in)
 	switch code := status.Code(err); {
 	case code == codes.DeadlineExceeded:
-		s.proc.kill("timeout")
+		s.proc.kill("timeout", fmt.Sprintf("no answer within %v", time.Duration(s.c.Timeout)))
 		return nil, fmt.Errorf("the plugin did not answer within %v", time.Duration(s.c.Timeout))
 	case code == codes.ResourceExhausted:
-		s.proc.kill("garbage")
-		return nil, fmt.Errorf("the answer is too large: %s", status.Convert(err).Message())
+		err = fmt.Errorf("the answer is too large: %s", status.Convert(err).Message())
+		s.proc.kill("garbage", err.Error())
+		return nil, err
 	case err != nil:
 		return nil, errors.New(proto.Short(status.Convert(err).Message()))
 	}
 	results, err := proto.DecodeAnswer(out, len(events), s.writes)
 	if err != nil {
-		s.proc.kill("garbage")
+		s.proc.kill("garbage", err.Error())
 		return nil, err
 	}
 	return results, nil

@@ -71,11 +71,11 @@ func (d *Draft) Check() error {
 		}
 		f, sum, err := load(c.Path)
 		if err != nil {
-			return c.place.At("path").Place(err)
+			return c.home.At("path").Place(err)
 		}
 		f.Close()
 		if sum != c.Checksum {
-			return c.place.At("checksum").Errorf("the file %q is not the one that is wanted: it has %s", c.Path, sum)
+			return c.home.At("checksum").Errorf("the file %q is not the one that is wanted: it has %s", c.Path, sum)
 		}
 		return nil
 	}

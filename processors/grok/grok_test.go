@@ -1,6 +1,7 @@
 package grok
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,13 @@ func TestRefused(t *testing.T) {
 	f("patterns:\n- '%{IPRHOST:a}'\n", "test.yml:2: patterns: the pattern IPRHOST is not known; did you mean IPORHOST?")
 	f("patterns: '%{INT:a:integer}'\n", "the type integer is not known")
 	f("patterns: '('\n", "missing closing )")
-	f("patterns: '%{A:x}'\npattern_definitions: {A: '%{B}%{B}', B: '%{A}%{A}'}\n", "too long when expanded, or contains itself")
+	f("patterns: '%{A:x}'\npattern_definitions: {A: '%{B}%{B}', B: '%{A}%{A}'}\n", "the pattern A contains itself: A > B > A")
+	f("patterns: '%{A:x}'\npattern_definitions: {A: '%{B}', B: '%{A}'}\n", "the pattern A contains itself: A > B > A") // took minutes once
+	doubled := "patterns: '%{P0}'\npattern_definitions:\n  P40: x\n"
+	for i := range 40 {
+		doubled += fmt.Sprintf("  P%d: '%%{P%d}%%{P%d}'\n", i, i+1, i+1)
+	}
+	f(doubled, "the pattern P0 is too long when expanded")
 	f("patterns: '%{INT:tally.source}'\n", "cannot be set")
 }
 

@@ -21,10 +21,13 @@ func presets() map[string]finder {
 		"aws_access_key": aws,
 		"credit_card":    card,
 		"email":          email,
-		"ipv4":           func(s string, to []span) []span { return address(s, to, "ipv4", '.', 3) },
-		"ipv6":           func(s string, to []span) []span { return address(s, to, "ipv6", ':', 2) },
-		"jwt":            jwt,
-		"secret":         secret,
+		"ip": func(s string, to []span) []span {
+			return address(s, address(s, to, "ip", '.', 3), "ip", ':', 2)
+		},
+		"ipv4":   func(s string, to []span) []span { return address(s, to, "ipv4", '.', 3) },
+		"ipv6":   func(s string, to []span) []span { return address(s, to, "ipv6", ':', 2) },
+		"jwt":    jwt,
+		"secret": secret,
 	}
 }
 
@@ -62,6 +65,33 @@ func jwt(s string, to []span) []span {
 		return to
 	}
 	return all(jwtRE, "jwt", s, to)
+}
+
+// forms are what tokens of well-known services and private keys look like, and the passwords in URLs, with no name before them: GitHub, GitLab, Slack, Stripe,
+// Google, npm, PEM (RFC 7468). The group, where there is one, is what is secret.
+var formsRE = regexp.MustCompile(`\b(?:gh[opsur]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{20,255}|xox[abeoprs]-[A-Za-z0-9-]{10,255}|` +
+	`[rs]k_(?:live|test)_[A-Za-z0-9]{16,255}|AIza[A-Za-z0-9_-]{35}|npm_[A-Za-z0-9]{36})` +
+	`|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?` +
+	`|://[^\s/?#:@"'<>]*:([^\s/?#@"'<>]+)@`)
+
+// marks stand in every text that formsRE fits: looking for them is much cheaper.
+var marks = []string{"gh", "glpat-", "xox", "k_live_", "k_test_", "AIza", "npm_", "PRIVATE KEY-----", "://"}
+
+// forms finds secrets by what they look like.
+func forms(s string, to []span) []span {
+	for _, m := range marks {
+		if !strings.Contains(s, m) || m == "gh" && !strings.Contains(s, "_") || m == "://" && !strings.Contains(s, "@") {
+			continue
+		}
+		for _, m := range formsRE.FindAllStringSubmatchIndex(s, -1) {
+			if m[2] >= 0 {
+				m = m[2:]
+			}
+			to = append(to, span{m[0], m[1], "secret"})
+		}
+		break
+	}
+	return to
 }
 
 func digit(c byte) bool { return c-'0' < 10 }
@@ -173,8 +203,9 @@ func address(s string, to []span, name string, separator byte, least int) []span
 var names = []string{"password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "access_key", "access-key", "accesskey", "secretkey",
 	"secret_key", "secret-key", "private_key", "private-key", "authorization", "credentials", "sessionid", "session_id"}
 
-// secret finds the values after names such as password, with = or : between, in quotes or not.
+// secret finds the values after names such as password, with = or : between, in quotes or not, and what looks like a secret by itself.
 func secret(s string, to []span) []span {
+	to = forms(s, to)
 	for i := 0; i < len(s); i++ {
 		if s[i] != '=' && s[i] != ':' {
 			continue

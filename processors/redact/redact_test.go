@@ -33,6 +33,11 @@ func TestPresets(t *testing.T) {
 	f("secret", `Authorization: Bearer abc.def`, `Authorization: Bearer X`)
 	f("secret", `"{\"token\":\"abc\"}"`, `"{\"token\":\"X\"}"`)
 	f("secret", `DB_PASSWORD='x y' tokens: 5 secret:`, `DB_PASSWORD='X' tokens: 5 secret:`)
+	f("secret", `postgres://app:s3cr3t@db:5432/x https://example.com/a:b@c`, `postgres://app:X@db:5432/x https://example.com/a:b@c`)
+	f("secret", "pushed with ghp_abcdefghijklmnopqrstuvwxyz0123456789, glpat-abcdefghij0123456789 and xoxb-123456789012-abc", "pushed with X, X and X")
+	f("secret", `-----BEGIN RSA PRIVATE KEY-----\nMIIE/x+==\n-----END RSA PRIVATE KEY----- left`, "X left")
+	f("secret", "sk_live_abcdefghijklmnop1234 AIzaSyA1234567890123456789012345678901x ghp_short", "X X ghp_short")
+	f("ip", "10.0.0.1 and ::1 and 10:05:03", "X and X and 10:05:03")
 	f("[email, secret]", "token=a@example.com,b", "token=X,b")
 }
 
@@ -57,19 +62,17 @@ func TestRefused(t *testing.T) {
 	f("{presets: email, hash_key: short}\n", "at least 16")
 }
 
-// FuzzMask holds that every stretch found lies within the text, in order, and that all of them are cut out.
+// FuzzMask holds that every stretch found lies within the text, and that all of them are cut out.
 func FuzzMask(f *testing.F) {
 	f.Add("4111 1111 1111 1111 q@example.com password=\"x\\\"y\" ::1 1.2.3.4 eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x")
 	f.Add(`token: '`)
 	p := processortest.Make(f, New, "{replacement: '', presets: [credit_card, email, ipv4, ipv6, jwt, aws_access_key, secret]}")
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, find := range p.finders {
-			last := 0
 			for _, m := range find(s, nil) {
-				if m.from < last || m.to <= m.from || m.to > len(s) {
+				if m.from < 0 || m.to <= m.from || m.to > len(s) {
 					t.Fatalf("%q: %+v", s, m)
 				}
-				last = m.to
 			}
 		}
 		if got, changed := p.mask(s); changed && len(got) >= len(s) || !changed && got != s {

@@ -151,7 +151,38 @@ func (p *Processor) level(s string) (int, bool) {
 		return 0, false
 	}
 	level, ok := words[strings.ToLower(s)]
+	if !ok {
+		return between(s)
+	}
 	return level, ok
+}
+
+// between reads the levels that slog has between those with names, such as DEBUG-4 and INFO+2.
+func between(s string) (int, bool) {
+	i := strings.IndexAny(s, "+-")
+	if i < 0 {
+		return 0, false
+	}
+	base, ok := map[string]int{"DEBUG": -4, "INFO": 0, "WARN": 4, "ERROR": 8}[s[:i]]
+	n, err := strconv.Atoi(s[i:])
+	if !ok || err != nil {
+		return 0, false
+	}
+	switch n += base; {
+	case n < -4:
+		return 8, true
+	case n < 0:
+		return 7, true
+	case n == 0:
+		return 6, true
+	case n < 4:
+		return 5, true
+	case n < 8:
+		return 4, true
+	case n < 12:
+		return 3, true
+	}
+	return 2, true
 }
 
 // inText looks for a level at the head of a text: the priority of syslog, the letter of klog, or a word of capital letters, or one

@@ -50,6 +50,9 @@ func New(n strictyaml.Node) (*Processor, error) {
 		return nil, n.At("timezone").Errorf("%q is neither a zone like Asia/Shanghai nor an offset like +08:00", c.Timezone)
 	}
 	for _, l := range c.Layouts {
+		if upper := strings.ToUpper(l); upper != l && known(upper) {
+			return nil, n.At("layouts").Errorf("%q is no layout; did you mean %s?", l, upper)
+		}
 		if !known(l) && time.Unix(1e9, 5e8).Format(l) == l {
 			return nil, n.At("layouts").Errorf("%q has no part of a time; a layout shows how 2 January 2006, 15:04:05 would be written, or is one of "+
 				"ISO8601, UNIX, UNIX_MS, UNIX_US, UNIX_NS", l)
@@ -144,8 +147,7 @@ func (p *Processor) parse(f event.Field) (time.Time, error) {
 			}
 			continue
 		}
-		t, err := time.ParseInLocation(layout, f.Value, p.loc)
-		if err == nil {
+		if t, ok := p.read(layout, f.Value); ok {
 			return p.year(t), nil
 		}
 	}
@@ -192,12 +194,39 @@ func (p *Processor) iso(s string) (time.Time, bool) {
 		s = string(b)
 	}
 	for _, layout := range [...]string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05", "2006-01-02T15:04:05 Z0700",
-		"2006-01-02T15:04:05 Z07:00", "2006-01-02T15:04:05 MST", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, s, p.loc); err == nil {
+		"2006-01-02T15:04:05 Z07:00", "2006-01-02T15:04:05 Z07", "2006-01-02T15:04:05 MST", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02",
+		"20060102T150405Z0700", "20060102T150405Z07", "20060102T150405"} {
+		if t, ok := p.read(layout, s); ok {
 			return t, true
 		}
 	}
 	return time.Time{}, false
+}
+
+// read is time.ParseInLocation, but for the abbreviations of zones: those that the configured zone does not use come out of it as if they were
+// UTC, hours away from what was meant. They are looked up, and a text with one that is not known, or has several meanings, is refused.
+func (p *Processor) read(layout, s string) (time.Time, bool) {
+	t, err := time.ParseInLocation(layout, s, p.loc)
+	if err != nil {
+		return t, false
+	}
+	name, offset := t.Zone()
+	if offset != 0 || t.Location() == time.UTC || t.Location() == p.loc || !strings.Contains(layout, "MST") {
+		return t, true
+	}
+	hours, ok := abbreviations[name]
+	if !ok {
+		return t, false
+	}
+	return t.Add(-time.Duration(hours * float64(time.Hour))), true
+}
+
+// abbreviations of zones that mean one offset wherever they are used, in hours east of UTC. CST (China, Chicago), IST (India, Israel,
+// Ireland) and BST (London, Dhaka) do not: the configured zone has to tell.
+var abbreviations = map[string]float64{
+	"UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "PKT": 5, "WIB": 7, "HKT": 8, "SGT": 8, "AWST": 8,
+	"JST": 9, "KST": 9, "ACST": 9.5, "ACDT": 10.5, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13, "SAST": 2, "EAT": 3, "WAT": 1, "CAT": 2,
+	"NST": -3.5, "NDT": -2.5, "ADT": -3, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10,
 }
 
 // year gives a time without a year the one that lies nearest before now, a day ahead allowed for clocks that differ.

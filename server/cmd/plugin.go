@@ -68,13 +68,22 @@ timeout (no answer in time), memory, output (it wrote too much), garbage (an ans
 					latency = (time.Duration(p.Seconds * float64(time.Second) / float64(p.Batches))).Round(time.Microsecond).String()
 				}
 				rows = append(rows, []string{p.Name, p.Version, p.State, fmt.Sprint(p.PID), fmt.Sprint(p.Memory >> 20), fmt.Sprint(p.Events), fmt.Sprint(p.Failed), fmt.Sprint(p.Dropped),
-					fmt.Sprint(p.Made), latency, fmt.Sprint(p.Restarts), strings.Join(ends, ", "), p.LastError})
+					fmt.Sprint(p.Made), latency, fmt.Sprint(p.Restarts), strings.Join(ends, ", "), brief(p.LastError)})
 			}
 			return table(c.OutOrStdout(), []string{"NAME", "VERSION", "STATE", "PID", "MB", "EVENTS", "FAILED", "DROPPED", "MADE", "A BATCH", "RESTARTS", "ENDS", "LAST ERROR"}, rows)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	return c
+}
+
+// brief cuts a plugin's last error for the table; the JSON form has all of it.
+func brief(s string) string {
+	const most = 160
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func pluginCheckCommand() *cobra.Command {
