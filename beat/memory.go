@@ -8,10 +8,6 @@ import (
 	"strings"
 )
 
-// gcPercent is how much may be allocated, in percent of what is in use, before garbage is collected. The agent holds little and
-// allocates much: Go's own 100 costs a sixth of its CPU time. The environment (GOGC) and the option gc_percent come first.
-const gcPercent = 300
-
 // limitShare of the control group's memory limit is what garbage collection tries hard to stay below, in percent.
 const limitShare = 80
 
@@ -19,7 +15,7 @@ const limitShare = 80
 // memory, as it does in a pod with a limit, the collector is told of the bound.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		govern()
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		if limit := memoryLimit("/proc/self/cgroup", "/sys/fs/cgroup"); limit > 0 {

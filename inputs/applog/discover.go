@@ -12,8 +12,15 @@ import (
 )
 
 const (
-	settleTime = 5 * time.Millisecond // events of so long are taken together
+	// Events of so long are taken together: of calmTime while nothing but writing goes on, so that many files with a line now and then
+	// do not cost a turn for each line; of settleTime once names have changed, for movedTime, as what a rotation does next comes soon.
+	settleTime = 5 * time.Millisecond
+	calmTime   = 75 * time.Millisecond
+	movedTime  = 2 * time.Second
 	tickTime   = time.Second
+	// rescanShare is which part of the time is spent on rescans at most: those of many files are made less often, though every minute.
+	rescanShare = 400
+	maxRescan   = time.Minute
 )
 
 // dir is a directory that patterns lead through or list files in.
@@ -41,6 +48,9 @@ type discoverer struct {
 	observed time.Time         // when the status was made
 	told     time.Time         // when resting sources were last looked for
 	moving   uint32            // the cookie of the last rename of a name that a pattern lists
+	stirred  time.Time         // when names changed last
+	rested   time.Time         // when the last rescan ended
+	took     time.Duration     // the last rescan
 }
 
 func newDiscoverer(in *Input) (*discoverer, error) {
@@ -66,6 +76,7 @@ func (d *discoverer) run(stop <-chan struct{}) {
 	d.resumeMissing()
 	d.identifyPending()
 	d.initial = false
+	d.stirred = time.Now()
 	if !d.anything {
 		d.in.log.Infof("no file matches %s yet", strings.Join(d.in.cfg.Paths, ", "))
 	}
@@ -74,27 +85,35 @@ func (d *discoverer) run(stop <-chan struct{}) {
 	rescan := time.NewTicker(d.in.cfg.RescanInterval)
 	defer rescan.Stop()
 	d.release()
+	var settled <-chan time.Time
 	for {
 		select {
 		case <-stop:
 			return
 		case batch := <-d.notify.events:
 			d.handle(batch)
-			d.release()
-			select { // what is written meanwhile comes as one event
-			case <-time.After(settleTime):
-			case <-stop:
-				return
-			}
+			settled = time.After(d.settle(len(batch), time.Now())) // what is written meanwhile comes as one event
+		case <-settled:
+			d.notify.resume()
 		case <-d.in.inbox:
 			d.review()
 		case <-tick.C:
 			d.tick(time.Now())
-		case <-rescan.C:
-			d.rescan()
+		case now := <-rescan.C:
+			if now.Sub(d.rested) >= min(rescanShare*d.took, maxRescan) {
+				d.rescan()
+			}
 		}
 		d.release()
 	}
+}
+
+// settle is how long events are left to come in after so many. The kernel's queue is bounded: when they come fast they are not left.
+func (d *discoverer) settle(events int, now time.Time) time.Duration {
+	if events > 500 || now.Sub(d.stirred) < movedTime {
+		return settleTime
+	}
+	return calmTime
 }
 
 func (d *discoverer) close() {
@@ -104,6 +123,11 @@ func (d *discoverer) close() {
 
 // rescan walks all that the patterns lead to: the net under inotify. What it does not find any more is unlisted.
 func (d *discoverer) rescan() {
+	began := time.Now()
+	defer func() {
+		d.rested = time.Now()
+		d.took = d.rested.Sub(began)
+	}()
 	d.scan++
 	d.enter(nil, "/", roots(d.in.cfg.patterns))
 	for _, n := range d.dirs {
@@ -240,6 +264,9 @@ func (d *discoverer) handle(batch []notice) {
 			continue
 		}
 		last = e
+		if e.mask&(unix.IN_MODIFY|unix.IN_CLOSE_WRITE) == 0 {
+			d.stirred = time.Now()
+		}
 		if e.mask&unix.IN_Q_OVERFLOW != 0 {
 			d.rescan()
 			continue
@@ -286,6 +313,9 @@ func (d *discoverer) changed(n *dir, e notice) {
 	if h != nil && e.mask&(unix.IN_MODIFY|unix.IN_CLOSE_WRITE) != 0 {
 		d.check(h, true)
 		return
+	}
+	if e.mask&unix.IN_CLOSE_WRITE != 0 {
+		d.stirred = time.Now() // it may be the copy that comes before a truncation
 	}
 	d.name(n, e.name)
 	if e.mask&unix.IN_MOVED_TO != 0 && e.cookie == d.moving && d.paths[path] == nil {

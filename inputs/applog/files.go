@@ -321,6 +321,7 @@ func (d *discoverer) know(r record) *source {
 	d.next++
 	s := newSource(r, w)
 	d.sources[r.Source] = s
+	d.in.mind(s)
 	d.byIno[r.Inode] = append(d.byIno[r.Inode], s)
 	k := headKey{filepath.Dir(r.Path), r.Head}
 	d.byHead[k] = append(d.byHead[k], s)

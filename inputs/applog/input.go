@@ -109,16 +109,22 @@ type Input struct {
 	inFlight   int64      // bytes of the turns published and not settled
 	stopped    bool
 	workers    []*worker
-	crowded    bool      // files wait until others can be closed
-	handedBack []*source // whose file does not hold what was read from it
+	crowded    bool                 // files wait until others can be closed
+	handedBack []*source            // whose file does not hold what was read from it
+	waits      map[*source]struct{} // half a line stands at the end, or reading has failed
+	untold     map[*source]struct{} // there may be news of them
 	seen       status.Summary
+	asked      bool          // since seen was made
 	inbox      chan struct{} // has room for one: the discoverer should look at the sources
 }
 
 var _ input.Input = (*Input)(nil)
 
 func newInput(cfg config, log *logp.Logger, store *positions.Store, c *claims, host string) *Input {
-	in := &Input{cfg: cfg, log: log, store: store, claims: c, host: host, inbox: make(chan struct{}, 1)}
+	in := &Input{
+		cfg: cfg, log: log, store: store, claims: c, host: host, inbox: make(chan struct{}, 1),
+		waits: map[*source]struct{}{}, untold: map[*source]struct{}{}, asked: true,
+	}
 	in.room = sync.NewCond(&in.mu)
 	return in
 }
@@ -256,6 +262,14 @@ func (in *Input) settle(s *source) {
 	if n := s.settle(); n > 0 {
 		in.inFlight -= n
 		in.room.Broadcast()
+	}
+	in.mind(s)
+}
+
+// mind remembers a source that there may be news of, for when it rests. The caller holds in.mu, or is the only one to know s.
+func (in *Input) mind(s *source) {
+	if in.teller != nil && !s.telling && s.news() != nil {
+		in.untold[s] = struct{}{}
 	}
 }
 

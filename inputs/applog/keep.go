@@ -77,9 +77,13 @@ func (d *discoverer) retryWaiting() {
 func (d *discoverer) endLines(now time.Time) {
 	d.in.mu.Lock()
 	defer d.in.mu.Unlock()
-	for _, h := range d.byInode {
-		s := h.src
-		if s == nil || s.busy || s.file == nil {
+	for s := range d.in.waits {
+		h := s.handle
+		if s.busy {
+			continue
+		}
+		if h == nil || s.file == nil || s.partial.IsZero() && s.reported == "" {
+			delete(d.in.waits, s) // a worker puts it back
 			continue
 		}
 		m, waited := d.in.cfg.Multiline, now.Sub(s.partial)
@@ -166,6 +170,8 @@ func (d *discoverer) forgetOld(now time.Time) {
 			continue
 		}
 		delete(d.sources, name)
+		delete(d.in.waits, s)
+		delete(d.in.untold, s)
 		same := func(o *source) bool { return o == s }
 		d.byIno[s.rec.Inode] = slices.DeleteFunc(d.byIno[s.rec.Inode], same)
 		if len(d.byIno[s.rec.Inode]) == 0 {

@@ -3,8 +3,8 @@ package applog
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,11 +24,15 @@ type notice struct {
 	name   string
 }
 
-// notifier is an inotify instance. Its events arrive in batches on events, which is closed when the instance is.
+// notifier is an inotify instance. Its events arrive in batches on events, which is closed when the instance is; after each batch it
+// waits for resume.
+//
+// The descriptor is kept from Go's poller, which every event wakes, even while nobody reads it: a thread waits for it in poll(2).
 type notifier struct {
-	file   *os.File
 	fd     int
+	wake   [2]int // a pipe, whose end is closed with the instance; libbeat's filter of system calls forbids an eventfd
 	events chan []notice
+	more   chan struct{}
 	done   chan struct{}
 }
 
@@ -37,7 +41,12 @@ func newNotifier() (*notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start inotify: %w", err)
 	}
-	n := &notifier{file: os.NewFile(uintptr(fd), "inotify"), fd: fd, events: make(chan []notice), done: make(chan struct{})}
+	var wake [2]int
+	if err := unix.Pipe2(wake[:], unix.O_CLOEXEC); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("cannot start inotify: %w", err)
+	}
+	n := &notifier{fd: fd, wake: wake, events: make(chan []notice), more: make(chan struct{}, 1), done: make(chan struct{})}
 	go n.run()
 	return n, nil
 }
@@ -46,17 +55,34 @@ func (n *notifier) run() {
 	defer close(n.events)
 	buf := make([]byte, 64<<10)
 	for {
-		k, err := n.file.Read(buf)
-		if err != nil {
+		fds := []unix.PollFd{{Fd: int32(n.fd), Events: unix.POLLIN}, {Fd: int32(n.wake[0]), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
 			return
+		}
+		k, err := unix.Read(n.fd, buf)
+		if k <= 0 || err != nil {
+			select {
+			case <-n.done:
+				return
+			default:
+				continue
+			}
 		}
 		select {
 		case n.events <- notices(buf[:k]):
 		case <-n.done:
 			return
 		}
+		select {
+		case <-n.more:
+		case <-n.done:
+			return
+		}
 	}
 }
+
+// resume lets the next batch come.
+func (n *notifier) resume() { n.more <- struct{}{} }
 
 // notices decodes what a read of an inotify descriptor gave.
 func notices(b []byte) []notice {
@@ -86,7 +112,9 @@ func (n *notifier) unwatch(wd int32) { _, _ = unix.InotifyRmWatch(n.fd, uint32(w
 
 func (n *notifier) close() {
 	close(n.done)
-	_ = n.file.Close()
+	_ = unix.Close(n.wake[1])
 	for range n.events { // until the reader has ended
 	}
+	_ = unix.Close(n.fd)
+	_ = unix.Close(n.wake[0])
 }

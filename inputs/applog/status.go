@@ -8,7 +8,8 @@ import (
 	"github.com/tallylog/tally/inputs/status"
 )
 
-// statusEvery is how old the status of an input may be: it goes over all sources, so it is made by the discoverer, in its time.
+// statusEvery is how old the status of an input may be where it is asked for so often: it goes over all sources, so it is made by the
+// discoverer, in its time, and only once the last was read.
 const statusEvery = 5 * time.Second
 
 // status is what the discoverer saw last.
@@ -16,6 +17,7 @@ func (in *Input) status() status.Summary {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := in.seen
+	in.asked = true
 	s.Sources = slices.Clone(s.Sources)
 	return s
 }
@@ -23,6 +25,13 @@ func (in *Input) status() status.Summary {
 // observe makes the status of the input.
 func (d *discoverer) observe(now time.Time) {
 	if now.Sub(d.observed) < statusEvery {
+		return
+	}
+	d.in.mu.Lock()
+	asked := d.in.asked
+	d.in.asked = false
+	d.in.mu.Unlock()
+	if !asked {
 		return
 	}
 	d.observed = now

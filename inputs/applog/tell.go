@@ -154,12 +154,10 @@ func (t *teller) acked(data []interface{}) {
 func (d *discoverer) tellIdle(now time.Time) {
 	d.in.mu.Lock()
 	defer d.in.mu.Unlock()
-	if d.in.teller == nil {
-		return
-	}
-	for _, s := range d.sources {
+	for s := range d.in.untold {
 		rests := s.handle == nil || now.Sub(s.handle.active) >= tellAfter
 		if rests && !s.busy && !s.foreign && s.partial.IsZero() {
+			delete(d.in.untold, s)
 			d.in.ask(s)
 		}
 	}

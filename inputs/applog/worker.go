@@ -186,7 +186,11 @@ func (w *worker) note(s *source, end int64) {
 	defer w.in.mu.Unlock()
 	if end == 0 {
 		s.partial = time.Time{}
-	} else if s.partial.IsZero() || s.halfEnd != end {
+		s.halfEnd = 0
+		return
+	}
+	w.in.waits[s] = struct{}{}
+	if s.partial.IsZero() || s.halfEnd != end {
 		s.partial = time.Now()
 	}
 	s.halfEnd = end
@@ -214,6 +218,9 @@ func (w *worker) failed(s *source, err error) {
 		return
 	}
 	s.reported = err.Error()
+	w.in.mu.Lock()
+	w.in.waits[s] = struct{}{}
+	w.in.mu.Unlock()
 	w.in.log.Errorf("cannot read %q at offset %d, will try again: %v", s.rec.Path, s.read, err)
 }
 

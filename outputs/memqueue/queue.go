@@ -73,6 +73,7 @@ type Queue struct {
 	used    int               // lines in events and in batches that are not acknowledged
 	waiting []*request        // producers that wait for room, in their order
 	timer   *time.Timer       // flushes; runs while fresh > 0
+	flushed time.Time         // when something was given out last
 	filled  *sync.Cond        // ready > 0, or a consumer or the queue was closed
 	out     []*batch          // given out, the oldest first
 	acked   *sync.Cond        // the oldest was acknowledged, or the queue was closed
@@ -131,7 +132,7 @@ func (q *Queue) put(e publisher.Event, n entry) {
 	q.events, q.entries = append(q.events, e), append(q.entries, n)
 	q.used += int(n.lines)
 	if q.fresh == 0 && q.cfg.FlushMinEvents > 1 {
-		q.timer.Reset(q.cfg.FlushTimeout)
+		q.timer.Reset(q.patience(time.Now()))
 	}
 	q.fresh += int(n.lines)
 	if q.fresh >= q.cfg.FlushMinEvents {
@@ -139,10 +140,23 @@ func (q *Queue) put(e publisher.Event, n entry) {
 	}
 }
 
+// together is how long what comes at once may take to come in.
+const together = 5 * time.Millisecond
+
+// patience is how long an event waits for others: hardly where there was nothing for half of flush.timeout, so that a single line is on
+// its way at once, and many that come one by one are still few batches. q.mu is held.
+func (q *Queue) patience(now time.Time) time.Duration {
+	if now.Sub(q.flushed) >= q.cfg.FlushTimeout/2 {
+		return min(together, q.cfg.FlushTimeout)
+	}
+	return q.cfg.FlushTimeout
+}
+
 // flush lets everything be given out. q.mu is held.
 func (q *Queue) flush() {
 	if q.fresh > 0 {
 		q.fresh = 0
+		q.flushed = time.Now()
 		q.timer.Stop()
 	}
 	q.ready = len(q.events)

@@ -148,7 +148,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// Events go out when there are flush.min_events, or after flush.timeout; a full queue does not wait.
+// Events go out when there are flush.min_events, or after flush.timeout, but at once after a rest; a full queue does not wait.
 func TestFlush(t *testing.T) {
 	q := New(nil, Config{Events: 32, FlushMinEvents: 3, FlushTimeout: time.Hour}, nil)
 	defer q.Close()
@@ -164,6 +164,10 @@ func TestFlush(t *testing.T) {
 			got <- len(g.Events())
 		}
 	}()
+	p.Publish(event(9))
+	if n := <-got; n != 1 {
+		t.Errorf("%d events, want the one that came after a rest", n)
+	}
 	p.Publish(event(0))
 	p.Publish(event(1))
 	select {
