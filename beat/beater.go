@@ -37,6 +37,8 @@ type tallybeat struct {
 	config   *common.Config
 	wiring   *wiring
 	stopped  sync.Once
+	fields5  bool // the files of config.inputs are those of config.prospectors
+	dynamics *dynamics
 	log      *logp.Logger
 }
 
@@ -45,7 +47,7 @@ func creator(translated *translation, w *wiring) beat.Creator {
 	return func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 		log := logp.NewLogger(b.Info.Beat)
 		translated.warn(log)
-		return newBeater(b, cfg, &tallybeat{log: log, wiring: w})
+		return newBeater(b, cfg, &tallybeat{log: log, wiring: w, fields5: translated.fields5()})
 	}
 }
 
@@ -64,6 +66,9 @@ func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, err
 	}
 	if !b.InSetupCmd {
 		if err := checkInputs(b.Info.Beat, cfg); err != nil {
+			return nil, err
+		}
+		if t.dynamics, err = newDynamics(b.Info, t.fields5, cfg, t.log); err != nil {
 			return nil, err
 		}
 	}
@@ -141,15 +146,23 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		b.Publisher = plugins.Pipeline(b.Publisher, t.options(b).controls)
 	}
 	b.Publisher = filepos.New(b.Publisher, hostid.Get())
+	if err := t.dynamics.start(t.config, t.Stop); err != nil {
+		return err
+	}
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
-	return t.Beater.Run(b)
+	err = t.Beater.Run(b)
+	t.dynamics.end()
+	return errors.Join(err, t.dynamics.err())
 }
 
 // Stop makes Run return.
 func (t *tallybeat) Stop() {
 	t.stopped.Do(func() {
 		t.wiring.stopping()
+		if t.dynamics != nil {
+			t.dynamics.end() // Filebeat stops what they have started
+		}
 		t.Beater.Stop()
 	})
 }
@@ -193,39 +206,56 @@ func checkInputs(beatName string, cfg *common.Config) error {
 	if err := cfg.Unpack(&root); err != nil {
 		return err
 	}
-	known := map[string]bool{}
-	for _, p := range inputs.Init(beat.Info{}, logp.NewLogger("input"), nil) {
-		known[p.Name] = true
-	}
-	// An input is only made here, not run, so none of them needs the registry.
-	ours := map[string]v2.Plugin{}
-	for _, p := range own(beatName, logp.NewLogger("input"), states{}, nil, ownOptions{}) {
-		ours[p.Name] = p
-	}
 	for i, in := range root.Inputs {
-		if !in.Enabled() {
-			continue
-		}
-		kind := struct {
-			Type string `config:"type"`
-		}{fbconfig.DefaultType}
-		if err := in.Unpack(&kind); err != nil {
-			return err
-		}
-		if p, ok := ours[kind.Type]; ok {
-			if _, err := p.Manager.Create(in); err != nil {
-				return fmt.Errorf("input %s accessing '%s.inputs.%d': %w", kind.Type, beatName, i, err)
+		if err := checkInput(beatName, in); err != nil {
+			key := fmt.Sprintf("%s.inputs.%d", beatName, i)
+			if errors.Is(err, errUnknownType) {
+				key += ".type"
 			}
-		} else if slices.Contains(olderInputs, kind.Type) {
-			// Filebeat finds errors in these only when it starts them, and may then hang instead of ending.
-			unused := make(chan struct{})
-			connector := channel.NewOutletFactory(unused).Create(pipeline.NewNilPipeline())
-			if _, err := input.New(in, connector, unused, nil); err != nil {
-				return fmt.Errorf("input %s accessing '%s.inputs.%d': %w", kind.Type, beatName, i, err)
-			}
-		} else if _, err := input.GetFactory(kind.Type); err != nil && !known[kind.Type] {
-			return fmt.Errorf("unknown input type %q accessing '%s.inputs.%d.type'", kind.Type, beatName, i)
+			return fmt.Errorf("%w accessing '%s'", err, key)
 		}
 	}
 	return nil
+}
+
+var errUnknownType = errors.New("unknown input type")
+
+// checkInput says why an input cannot run.
+func checkInput(beatName string, in *common.Config) error {
+	if !in.Enabled() {
+		return nil
+	}
+	kind := struct {
+		Type string `config:"type"`
+	}{fbconfig.DefaultType}
+	if err := in.Unpack(&kind); err != nil {
+		return err
+	}
+	// An input is only made here, not run, so none of them needs the registry.
+	for _, p := range own(beatName, logp.NewLogger("input"), states{}, nil, ownOptions{}) {
+		if p.Name == kind.Type {
+			if _, err := p.Manager.Create(in); err != nil {
+				return fmt.Errorf("input %s: %w", kind.Type, err)
+			}
+			return nil
+		}
+	}
+	if slices.Contains(olderInputs, kind.Type) {
+		// Filebeat finds errors in these only when it starts them, and may then hang instead of ending.
+		unused := make(chan struct{})
+		connector := channel.NewOutletFactory(unused).Create(pipeline.NewNilPipeline())
+		if _, err := input.New(in, connector, unused, nil); err != nil {
+			return fmt.Errorf("input %s: %w", kind.Type, err)
+		}
+		return nil
+	}
+	if _, err := input.GetFactory(kind.Type); err == nil {
+		return nil
+	}
+	for _, p := range inputs.Init(beat.Info{}, logp.NewLogger("input"), nil) {
+		if p.Name == kind.Type {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w %q", errUnknownType, kind.Type)
 }

@@ -47,6 +47,10 @@ func migrate(w io.Writer, files, settings []string) error {
 	if err != nil {
 		return err
 	}
+	more, err := inputsOfDirs(foreign)
+	if err != nil {
+		return err
+	}
 	r, changed, err := dialects.Translate(Name, foreign)
 	if err != nil {
 		return err
@@ -57,10 +61,10 @@ func migrate(w io.Writer, files, settings []string) error {
 		return fmt.Errorf("cannot print the configuration: %w", err)
 	}
 	var comments []string
-	if !changed {
+	if !changed && len(more) == 0 {
 		comments = []string{"", "Nothing was translated: the configuration is native already."}
 	} else {
-		comments = append([]string{"", "What became of what is written:", ""}, noteLines(files, r.Notes)...)
+		comments = append([]string{"", "What became of what is written:", ""}, append(noteLines(files, r.Notes), more...)...)
 		comments = append(append(comments, "", "The difference:", ""), difference(before, r.Config)...)
 	}
 	for _, line := range comments {

@@ -25,6 +25,7 @@ type translation struct {
 
 	mu     sync.Mutex
 	notes  []dialect.Note
+	more   []string // lines about the files of config_dir
 	logged bool
 }
 
@@ -84,8 +85,12 @@ func (t *translation) apply(c *common.Config) error {
 	if err != nil {
 		return err
 	}
+	more, err := inputsOfDirs(tree)
+	if err != nil {
+		return err
+	}
 	r, changed, err := dialects.Translate(t.beat, tree)
-	if err != nil || !changed {
+	if err != nil || !changed && len(more) == 0 {
 		return err
 	}
 	native, err := common.NewConfigFrom(r.Config)
@@ -112,7 +117,7 @@ func (t *translation) apply(c *common.Config) error {
 		}
 	}
 	t.mu.Lock()
-	t.notes = r.Notes
+	t.notes, t.more = r.Notes, more
 	t.mu.Unlock()
 	return nil
 }
@@ -141,9 +146,16 @@ func (t *translation) warn(log *logp.Logger) {
 		return
 	}
 	t.logged = true
-	for _, line := range noteLines(configFiles(), t.notes) {
+	for _, line := range append(noteLines(configFiles(), t.notes), t.more...) {
 		log.Warn(line)
 	}
+}
+
+// fields5 tells whether the files of config.inputs were those of config.prospectors, whose events have the fields of version 5.
+func (t *translation) fields5() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.notes, func(n dialect.Note) bool { return strings.HasSuffix(n.Key, ".config.prospectors") })
 }
 
 // noteLines are the notes as lines that begin with the place of the key.

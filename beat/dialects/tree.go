@@ -35,6 +35,19 @@ func Tree(files ...[]byte) (map[string]any, error) {
 	return unpack(all)
 }
 
+// TreeBelow reads one YAML file as Tree does, and puts what it holds, a list or a mapping, below a dotted key.
+func TreeBelow(key string, text []byte) (map[string]any, error) {
+	var v any
+	if err := yaml.Unmarshal(text, &v); err != nil {
+		return nil, fmt.Errorf("cannot parse configuration: %w", err)
+	}
+	c, err := ucfg.NewFrom(map[string]any{key: markEmpty(v)}, asText...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read configuration: %w", err)
+	}
+	return unpack(c)
+}
+
 // Set merges settings of the command line, "key=value" each, over a configuration.
 func Set(c map[string]any, settings []string) (map[string]any, error) {
 	all, err := ucfg.NewFrom(markEmpty(c), asText...)

@@ -11,19 +11,31 @@ import (
 )
 
 // TestPodsWithoutVolume: a DaemonSet for application logs as the seed's, which mounts nothing but the directories of the pods. Each of its pods
-// begins with no state at all and reads every file from its start; the server has every line once, and nothing is missing.
+// begins with no state at all and reads every file from its start; the server has every line once, and nothing is missing. It holds for
+// applog and for the seed's own configuration, as it is, under Filebeat's name.
 func TestPodsWithoutVolume(t *testing.T) {
-	t.Parallel()
-	s := rig.NewServer(t, t.TempDir(), "").Start()
-	const program = "tallybeat"
-	n := rig.NewContainer(t, program)
-	n.Write("tallybeat.yml", `
+	for program, config := range map[string]string{
+		"tallybeat": `
 tallybeat.inputs:
 - type: applog
   paths: ["/k8spods/*/volumes/kubernetes.io~empty-dir/applog-*/*.log"]
 output.logstash:
   hosts: ["${LOGSTASH_HOST}"]
-`)
+`,
+		"filebeat": seed(t, "filebeat.yml"),
+	} {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			podsWithoutVolume(t, program, config)
+		})
+	}
+}
+
+func podsWithoutVolume(t *testing.T, program, config string) {
+	s := rig.NewServer(t, t.TempDir(), "").Start()
+	n := rig.NewContainer(t, program)
+	n.Write("etc/machine-id", machineID+"\n")
+	n.Write(program+".yml", config)
 	path := func(pod int) string {
 		return fmt.Sprintf("/k8spods/0b8f-%d/volumes/kubernetes.io~empty-dir/applog-7c1e-endname-main/app.log", pod)
 	}
@@ -52,7 +64,7 @@ output.logstash:
 		for pod := range round + 1 {
 			write(pod, 3000)
 		}
-		p = n.Start([]string{"LOGSTASH_HOST=" + s.Lumberjack}, "/opt/"+program+"/"+program, "-c", "/tallybeat.yml", "-e")
+		p = n.Start([]string{"LOGSTASH_HOST=" + s.Lumberjack}, "/opt/"+program+"/"+program, "-c", "/"+program+".yml", "-e")
 		// The second pod dies while it sends, the others when they have sent.
 		wait := total()
 		if round == 1 {
@@ -60,12 +72,14 @@ output.logstash:
 		}
 		s.WaitCount("line", wait, time.Minute)
 		p.Kill()
-		if err := os.RemoveAll(n.Path("opt/" + program + "/data")); err != nil {
-			t.Fatal(err)
+		for _, dir := range []string{"opt/" + program + "/data", "tmp/filebeat"} { // all that the pod has written
+			if err := os.RemoveAll(n.Path(dir)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	write(0, 500) // while there is no pod
-	p = n.Start([]string{"LOGSTASH_HOST=" + s.Lumberjack}, "/opt/"+program+"/"+program, "-c", "/tallybeat.yml", "-e")
+	p = n.Start([]string{"LOGSTASH_HOST=" + s.Lumberjack}, "/opt/"+program+"/"+program, "-c", "/"+program+".yml", "-e")
 	s.WaitCount("line", total(), time.Minute)
 	write(1, 500)
 	s.WaitCount("line", total(), time.Minute)

@@ -66,7 +66,7 @@ func (Dialect) Translate(c map[string]any) (dialect.Result, error) {
 	if old != nil {
 		dialect.Append(s, newList, old...)
 		delete(s, oldList)
-		c["processors"] = append([]any{addBeat()}, dialect.List(c["processors"])...)
+		withBeat(c)
 		r.Notes = append(r.Notes,
 			dialect.Note{Key: section + "." + oldList, Text: "became inputs; their events have the fields source, offset, type, input_type and beat.* of Filebeat 5 beside those of version 7"})
 	}
@@ -93,12 +93,13 @@ func (Dialect) Translate(c map[string]any) (dialect.Result, error) {
 // sectionKeys are the keys of the section that are gone. Each function puts what takes its place.
 var sectionKeys = map[string]func(c, s map[string]any, v any) (dialect.Note, error){
 	oldList: nil, // by Translate
-	"config.prospectors": func(_, s map[string]any, v any) (dialect.Note, error) {
+	"config.prospectors": func(c, s map[string]any, v any) (dialect.Note, error) {
 		if _, ok := dialect.Get(s, "config.inputs"); ok {
 			return dialect.Note{}, fmt.Errorf("config.inputs is set as well: write config.inputs alone")
 		}
 		dialect.Put(s, "config.inputs", v)
-		return dialect.Note{Now: section + ".config.inputs", Text: "is config.inputs now"}, nil
+		withBeat(c)
+		return dialect.Note{Now: section + ".config.inputs", Text: "is config.inputs now: its files are translated as they are read, and their events have the fields of Filebeat 5, too"}, nil
 	},
 	"registry_file":             moved("registry.path", "is registry.path now: the file is taken over, and becomes a directory of that name"),
 	"registry_file_permissions": moved("registry.file_permissions", "is registry.file_permissions now"),

@@ -3,6 +3,7 @@ package filebeat5
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -117,6 +118,17 @@ func unlessThere(field string, v any) map[string]any {
 		"target": "", "fields": map[string]any{field: v},
 		"when": map[string]any{"not": map[string]any{"has_fields": []any{field}}},
 	}}
+}
+
+// withBeat puts addBeat before all processors of a configuration, once.
+func withBeat(c map[string]any) {
+	all := dialect.List(c["processors"])
+	for _, p := range all {
+		if reflect.DeepEqual(p, any(addBeat())) {
+			return
+		}
+	}
+	c["processors"] = append([]any{addBeat()}, all...)
 }
 
 // addBeat is a processor for all events that sets the beat.* of version 5.
