@@ -27,9 +27,9 @@ type wiring struct {
 	nodes             func() []string // of the cluster; nil where nobody can tell
 }
 
-// processing is libbeat's own, and notes on its way what of the configuration bundles could not pass unseen.
+// processing is libbeat's own, but for what journald needs none of (see normalizing), and notes on its way what of the configuration bundles could not pass unseen.
 func (w *wiring) processing() processing.SupportFactory {
-	next := processing.MakeDefaultBeatSupport(true)
+	next := processing.MakeDefaultBeatSupport(false)
 	return func(info beat.Info, log *logp.Logger, cfg *common.Config) (processing.Supporter, error) {
 		w.config = fingerprint(cfg)
 		w.single = cfg.HasField("processors") || cfg.HasField("timeseries") || log.IsDebug()
@@ -45,7 +45,8 @@ func (w *wiring) processing() processing.SupportFactory {
 		if w.plugins != nil {
 			plugin.Allow() // libbeat loads its filter of system calls later
 		}
-		return next(info, log, cfg)
+		s, err := next(info, log, cfg)
+		return normalizing{s}, err
 	}
 }
 

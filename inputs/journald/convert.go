@@ -90,7 +90,7 @@ func (c *converter) event(e *entry, created time.Time) beat.Event {
 		}
 	}
 	c.derive(fields, &derived)
-	fields["event"] = common.MapStr{"kind": "event", "created": created}
+	fields["event"] = common.MapStr{"kind": "event", "created": common.Time(created.UTC())}
 	if host := derived[isHostname]; c.remoteHostname && host != nil {
 		put(fields, host, "log", "source", "address")
 	}

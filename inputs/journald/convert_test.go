@@ -57,7 +57,7 @@ func TestConvert(t *testing.T) {
 			"message": "one\ntwo", "journald.pid": []any{int64(1), int64(2), int64(3)}, "process.pid": int64(3),
 			"journald.custom.foo": []string{"a", "b", "c"}, "syslog.priority": []any{int64(6), "x"}, "log.syslog.priority": []any{int64(6), "x"},
 			"journald.custom.bin": "a\uFFFD\x00b", "log.source.address": "other", "host.hostname": "other",
-			"log.flags": []string{"truncated"}, "event.kind": "event", "event.created": now,
+			"log.flags": []string{"truncated"}, "event.kind": "event", "event.created": common.Time(now.UTC()),
 		} {
 			if v, err := got.Fields.GetValue(name); err != nil || !reflect.DeepEqual(v, want) {
 				t.Errorf("%s is %#v, %v, want %#v", name, v, err, want)

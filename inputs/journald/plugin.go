@@ -44,6 +44,10 @@ type Options struct {
 	Cursor func(inputID, path string) string
 }
 
+// Normal is the Private of this input's ProcessingConfig: its events need not be normalized. Their maps belong to them alone, and
+// their values are strings, numbers, booleans, common.Time, common.MapStr, and slices of these; none is nil.
+type Normal struct{}
+
 // Plugin returns the input type journald for Filebeat's loader of inputs.
 func Plugin(log *logp.Logger, positions Positions, options Options) input.Plugin {
 	return input.Plugin{
@@ -205,6 +209,7 @@ func (j *journal) follow(ctx context.Context, log *logp.Logger, path string, pip
 	defer release()
 	client, err := pipeline.ConnectWith(beat.ClientConfig{
 		PublishMode: beat.GuaranteedSend, CloseRef: ctx, ACKHandler: newACKHandler(),
+		Processing: beat.ProcessingConfig{Private: Normal{}},
 	})
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func TestStatus(t *testing.T) {
 		waitFor(t, func() bool {
 			all := board.Summaries()
 			if len(all) != 1 {
-				t.Fatalf("%d summaries", len(all))
+				return false // the input has not begun yet
 			}
 			last = all[0]
 			return ok(last)

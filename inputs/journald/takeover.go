@@ -306,7 +306,7 @@ func (p *pendingEntry) fields() (common.MapStr, error) {
 		fields["message"] = fmt.Sprint(message)
 	}
 	plainNumbers(fields)
-	return fields, nil
+	return common.NewGenericEventConverter(false).Convert(fields), nil
 }
 
 // plainNumbers makes integers and floats of the numbers of a JSON object, as processors expect them.
