@@ -20,3 +20,7 @@ func TestProcess(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, NewLower, `fields: a`), `{"message":"m","a":"ERROR"}`)
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, NewLower, `fields: message`, "ABC", "\xff", "İ")
+}

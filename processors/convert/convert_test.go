@@ -53,3 +53,8 @@ func TestRefused(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `fields: [{from: a, type: long}]`), `{"message":"m","a":"17"}`)
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, New, `{fields: [{from: message, to: l, type: long}, {from: message, to: d, type: double}, {from: message, to: b, type: boolean}, {from: message, to: i, type: ip},
+		{from: message, to: n, type: integer}], fail_on_error: false}`, "17", "0x1F", "1e400", "true", "::1", "NaN", "0b1", "1_000", "-0", "+5")
+}

@@ -42,3 +42,7 @@ func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `tokenizer: '%{a} %{b} %{c} [%{d}] "%{e} %{f} %{g}" %{h|integer} %{i|integer} %{j}'`),
 		`{"message":"83.149.9.216 - frank [17/May/2015:10:05:03 +0000] \"GET /presentations/logstash HTTP/1.1\" 200 203023 \"http://semicomplete.com\""}`)
 }
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `tokenizer: "%{a} %{+b/2} %{+b/1} [%{?c}] %{*k}=%{&k}"`, `tokenizer: "%{a->}%{b#3}%{c|integer}"`, `tokenizer: "%{"`)
+}

@@ -25,3 +25,7 @@ func TestProcess(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `fields: [message]`), `{"message":"a line of text that is not very long"}`)
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, New, `{fields: [message, a], method: xxhash}`, "x", "\xff", "")
+}

@@ -112,3 +112,7 @@ func BenchmarkCombinedGoGrok(b *testing.B) {
 		}
 	}
 }
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `patterns: "%{WORD:a} %{NUMBER:b.c:float}"`, `{patterns: ["%{X:y}"], pattern_definitions: {X: "%{Z}", Z: "(?P<z___w>a|%{INT})"}}`, `patterns: ["(?i)^(a|b)*?$", "[^x]{3,}\\b"]`)
+}

@@ -90,13 +90,13 @@ func (p *Processor) pairs(s string, f func(k, v string)) {
 			s = s[len(p.c.FieldSplit):]
 			continue
 		}
-		end := strings.Index(s, p.c.FieldSplit)
-		if end < 0 {
-			end = len(s)
-		}
-		at := strings.Index(s[:end], p.c.ValueSplit)
+		// The next value_split is looked for first: looking for a field_split that is far away, once for each pair, takes quadratic time.
+		at := strings.Index(s, p.c.ValueSplit)
 		if at < 0 {
-			s = s[end:]
+			return
+		}
+		if word := strings.LastIndex(s[:at], p.c.FieldSplit); word >= 0 {
+			s = s[word:]
 			continue
 		}
 		k, rest := strings.TrimSpace(s[:at]), s[at+len(p.c.ValueSplit):]

@@ -1,8 +1,11 @@
 package kv
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/processors/processortest"
 )
 
@@ -18,6 +21,8 @@ func TestProcess(t *testing.T) {
 	f(`{}`, `{"message":"nothing here"}`, `error: no pair`)
 	f(`{}`, `{"a":"x"}`, `error: is missing`)
 	f(`ignore_missing: true`, `{"a":"x"}`, `{"a":"x"}`)
+	f(`{}`, `{"message":"some words then a=1 and more words b=\"2\"c=\"3\" end"}`, `{"message":"some words then a=1 and more words b=\"2\"c=\"3\" end","a":"1","b":"2","c":"3"}`)
+	f(`{value_split: ": ", field_split: ", "}`, `{"message":"a: 1, b: x y, c"}`, `{"message":"a: 1, b: x y, c","a":"1","b":"x y"}`)
 	f(`ignore_failure: true`, `{"message":"x"}`, `{"message":"x"}`)
 	f(`{}`, `{"message":"message=x"}`, `{"message":"x"}`)
 	processortest.Refused(t, New)("field_split: ''\n", "neither empty")
@@ -33,6 +38,22 @@ func FuzzProcess(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// BenchmarkDense is text of quoted values without a space between; its time an event must grow as its length does.
+func BenchmarkDense(b *testing.B) {
+	for _, n := range []int{1 << 10, 1 << 20} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			p := processortest.Make(b, New, `{ignore_failure: true, include_keys: [z]}`)
+			e := event.Event{Fields: []event.Field{{Name: "message", Value: strings.Repeat(`a="b"`, n/5)}}}
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				if _, err := p.Process(&e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkProcess(b *testing.B) {

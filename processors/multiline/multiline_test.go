@@ -123,3 +123,7 @@ func BenchmarkJoin(b *testing.B) {
 		}
 	}
 }
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `{pattern: "^a", negate: true, match: after, max_lines: 5}`, `preset: java`)
+}

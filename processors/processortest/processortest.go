@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tallylog/tally/event"
@@ -112,6 +113,8 @@ func Refused[P processor.Processor](t *testing.T, make New[P]) func(config, want
 // Check holds a processor to what all promise: the sample configuration of README.md beside the test loads; wrong keys are refused
 // with their place; whatever the event, there is no panic, no field twice, and after an error the event is as it was.
 //
+// Several goroutines use one processor at once, as the connections of a server do: the race detector sees what they share.
+//
 // partial allows a processor to have done a part of its work when it fails, the text and the time excepted.
 func Check[P processor.Processor](t *testing.T, name string, make New[P], partial ...bool) {
 	t.Helper()
@@ -124,6 +127,17 @@ func Check[P processor.Processor](t *testing.T, name string, make New[P], partia
 	}
 	if _, err := build(make, "no_such_key: 1\n"); err == nil || !strings.Contains(err.Error(), "test.yml:1: no_such_key: unknown key") {
 		t.Errorf("an unknown key: %v", err)
+	}
+	var others sync.WaitGroup
+	defer others.Wait()
+	for i := range uint64(3) {
+		others.Go(func() {
+			r := rand.New(rand.NewPCG(3, i))
+			for range 300 {
+				e := Random(r)
+				_, _ = p.Process(&e)
+			}
+		})
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {

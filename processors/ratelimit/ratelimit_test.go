@@ -2,6 +2,8 @@ package ratelimit
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +46,29 @@ func TestProcess(t *testing.T) {
 	}
 	if len(p.buckets) > maxKeys {
 		t.Errorf("%d keys are kept", len(p.buckets))
+	}
+}
+
+// TestConcurrent: several connections together get no more than the limit.
+func TestConcurrent(t *testing.T) {
+	p := processortest.Make(t, New, `{limit: 1000/h, fields: [app]}`)
+	now := time.Unix(1e9, 0)
+	p.now = func() time.Time { return now }
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 1000 {
+				e := event.Event{Fields: []event.Field{{Name: "app", Value: "a"}}}
+				if keep, err := p.Process(&e); keep && err == nil {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if passed.Load() != 1000 {
+		t.Errorf("%d pass, want 1000", passed.Load())
 	}
 }
 

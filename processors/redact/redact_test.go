@@ -85,3 +85,7 @@ func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, "presets: [credit_card, email, ipv4, jwt, aws_access_key, secret]"),
 		`{"message":"83.149.9.216 - frank [17/May/2015:10:05:03 +0000] \"GET /presentations/logstash HTTP/1.1\" 200 203023 \"http://semicomplete.com\""}`)
 }
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `{presets: [email, ip], patterns: [{name: n, pattern: "k=(.)"}], keep_last: 2}`, `{presets: secret, hash_key: 0123456789abcdef, fields: "*"}`)
+}

@@ -32,3 +32,7 @@ func TestRefused(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `fields: [{from: a, to: b}]`), `{"message":"m","a":"x","host":{"name":"n"}}`)
 }
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `fields: [{from: message, to: x.y}]`, `{fields: [{from: a, to: a.b}], fail_on_error: false}`)
+}

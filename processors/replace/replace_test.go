@@ -24,3 +24,11 @@ func TestProcess(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `fields: [{field: message, pattern: '\d+', replacement: N}]`), `{"message":"request 17 took 23 ms"}`)
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, New, `fields: [{field: message, pattern: "(a*)(?:b|$)", replacement: "$1-${2}$$"}]`, "aab", "", "\xff", "b\na")
+}
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `fields: [{field: message, pattern: "(a*)", replacement: "$1"}]`, `fields: [{field: message, pattern: "\\d+"}]`)
+}

@@ -130,4 +130,29 @@ func clean(s string) string {
 	return s
 }
 
-func (p *Processor) String() string { return fmt.Sprintf("route=%+v", p.parts) }
+func (p *Processor) String() string {
+	var keys []string
+	for _, q := range p.parts {
+		keys = append(keys, strings.TrimPrefix(q.name, "data_stream.")+"="+source(q.text))
+	}
+	if p.tenant != nil {
+		keys = append(keys, "tenant="+source(p.tenant))
+	}
+	return "route=[" + strings.Join(keys, ", ") + "]"
+}
+
+// source is a text as it was configured.
+func source(text []piece) string {
+	var b strings.Builder
+	for _, x := range text {
+		switch {
+		case x.field == "":
+			b.WriteString(x.text)
+		case x.otherwise == "":
+			b.WriteString("%{[" + x.field + "]}")
+		default:
+			b.WriteString("%{[" + x.field + "]:" + x.otherwise + "}")
+		}
+	}
+	return b.String()
+}

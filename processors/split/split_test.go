@@ -22,3 +22,7 @@ func TestProcess(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `{field: message, separator: ","}`), `{"message":"a,b,c,d"}`)
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, New, `{field: message, separator: ",", trim: true}`, "a, b,,c", ",", "\xff,\"", "\u2028,\x00")
+}

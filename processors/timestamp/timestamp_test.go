@@ -86,3 +86,7 @@ func BenchmarkHTTPDate(b *testing.B) {
 func BenchmarkISO8601(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `{field: t, layouts: ISO8601}`), `{"message":"m","t":"2024-01-02 03:04:05,678"}`)
 }
+
+func FuzzConfig(f *testing.F) {
+	processortest.FuzzConfig(f, New, `{field: message, layouts: ["2006-01-02 MST", ISO8601], timezone: Asia/Shanghai, test: ["2024-01-02 CET"]}`, `{field: a, layouts: UNIX, timezone: "+0800"}`)
+}

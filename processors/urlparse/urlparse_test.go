@@ -25,3 +25,7 @@ func TestProcess(t *testing.T) {
 func BenchmarkProcess(b *testing.B) {
 	processortest.Bench(b, processortest.Make(b, New, `field: message`), `{"message":"https://example.com:8443/a/b.html?x=1&y=2"}`)
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, New, `field: message`, "https://me:secret@example.com:8443/a%20b/c.tar?x=1&y#top", "http://[::1]:80/", "/x?y", "//", "%zz", "a:b")
+}

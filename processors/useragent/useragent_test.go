@@ -41,3 +41,7 @@ func BenchmarkNew(b *testing.B) {
 		}
 	}
 }
+
+func FuzzProcess(f *testing.F) {
+	processortest.Fuzz(f, New, `field: message`, firefox, "curl/8.5.0", "-", "Mozilla/5.0 (", "")
+}

@@ -3,6 +3,7 @@ package clean
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/processors"
@@ -75,7 +76,7 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 			if as, ok := originals[e]; ok {
 				raw = as
 			}
-			b.Rejected = append(b.Rejected, record.Rejected{Event: raw, By: q.Name, Reason: s.Name + ": " + err.Error()})
+			b.Rejected = append(b.Rejected, record.Rejected{Event: raw, By: q.Name, Reason: reason(s.Name, err)})
 		}
 		o.Made = func(e, from *event.Event) {
 			all.add(e, from)
@@ -112,6 +113,15 @@ func (p *Pipelines) clean(b *record.Batch, w watcher) {
 		clear(b.Events[len(kept):])
 	}
 	b.Events = kept
+}
+
+// reason is what an error says, and of which processor, once.
+func reason(name string, err error) string {
+	s := err.Error()
+	if strings.HasPrefix(s, name+": ") {
+		return s
+	}
+	return name + ": " + s
 }
 
 // family is the events of a batch with those that were made of them.
