@@ -37,8 +37,9 @@ type record struct {
 	Lost    string  `json:"lost,omitempty"`        // why what follows Offset cannot be read any more
 	// What Tally has acknowledged to know: that so far from the end of the last event on was skipped, and what has become of
 	// the end (toldEnd, toldLost).
-	ToldSkip int64  `json:"told_skip,omitempty"`
-	Told     string `json:"told,omitempty"`
+	ToldSkip int64      `json:"told_skip,omitempty"`
+	TooLong  [][2]int64 `json:"too_long,omitempty"` // rests of lines that were cut, which Tally does not know yet
+	Told     string     `json:"told,omitempty"`
 }
 
 const keyPrefix = "applog/"

@@ -35,9 +35,9 @@ func (w *worker) publish(t *turn, b []byte, spans []span) {
 		sum := allSums[16*i : 16*i+16]
 		from, to := t.from+int64(sp.from), t.from+int64(sp.to)
 		if plain && sp.text-sp.from <= int(w.in.cfg.MaxBytes) {
-			w.send(t, from, to, all[sp.from:sp.text], false, sum)
+			w.send(t, from, to, all[sp.from:sp.text], to, sum)
 		} else {
-			w.ship(t, from, to, b[sp.from:sp.text], sum)
+			w.ship(t, from, to, b[sp.from:sp.to], sp.text-sp.from)
 		}
 	}
 }
@@ -55,11 +55,10 @@ func (w *worker) bundle(t *turn, b []byte, spans []span) {
 	w.event = 0
 	for i, sp := range spans {
 		from, to := t.from+int64(sp.from), t.from+int64(sp.to)
-		sum := xxhash.Sum64(b[sp.from:sp.to])
 		if sp.text-sp.from > int(w.in.cfg.MaxBytes) {
 			w.together(t, lines)
 			lines = nil
-			w.ship(t, from, to, b[sp.from:sp.text], bundle.Hex(sum))
+			w.ship(t, from, to, b[sp.from:sp.to], sp.text-sp.from)
 			w.event++
 			continue
 		}
@@ -72,6 +71,7 @@ func (w *worker) bundle(t *turn, b []byte, spans []span) {
 		} else {
 			text = f.decode(b[sp.from:sp.text])
 		}
+		sum := xxhash.Sum64(b[sp.from:sp.to])
 		lines = append(lines, bundle.Line{From: from, To: to, Skipped: from - s.shipped, Sum: sum, Message: w.in.joined(text)})
 		s.shipped = to
 		if len(lines) == bundle.MaxLines {
@@ -133,19 +133,26 @@ func turnOf(private any) (*turn, bool) {
 	return t, ok
 }
 
-// ship cuts and decodes the text of a line and sends it.
-func (w *worker) ship(t *turn, from, to int64, text []byte, sum string) {
+// ship cuts and decodes a line and sends it. raw are its bytes [from, to), of which the first n are its text, or as many of them as an
+// event may hold and more. The event of a line that is cut ends where that is cut; the rest is lost.
+func (w *worker) ship(t *turn, from, to int64, raw []byte, n int) {
 	f := &t.source.format
-	text, truncated := f.cut(text, int(w.in.cfg.MaxBytes))
-	w.send(t, from, to, f.decode(text), truncated, sum)
+	text, truncated := f.cut(raw[:n], int(w.in.cfg.MaxBytes))
+	if end := from + int64(len(text)); truncated || from+int64(len(raw)) < to {
+		w.in.tooLong(t.source, end, to)
+		w.send(t, from, end, f.decode(text), to, bundle.Hex(xxhash.Sum64(text)))
+		w.in.cutShipped(t.source, end, to, !w.dropped)
+		return
+	}
+	w.send(t, from, to, f.decode(text), to, bundle.Hex(xxhash.Sum64(raw)))
 }
 
-// send publishes one event. It blocks while the pipeline does.
-func (w *worker) send(t *turn, from, to int64, message string, truncated bool, sum string) {
+// send publishes one event, of bytes [from, to) of a line that ends at end. It blocks while the pipeline does.
+func (w *worker) send(t *turn, from, to int64, message string, end int64, sum string) {
 	s := t.source
 	message = w.in.joined(message)
 	log := common.MapStr{"offset": from, "file": common.MapStr{"path": s.path}}
-	if truncated {
+	if to < end {
 		log["flags"] = []string{"truncated"}
 	}
 	fields := common.MapStr{"message": message, "log": log}
@@ -165,7 +172,7 @@ func (w *worker) send(t *turn, from, to int64, message string, truncated bool, s
 		Private: t,
 	})
 	if !w.dropped {
-		s.shipped = to
+		s.shipped = end
 	}
 }
 

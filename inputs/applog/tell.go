@@ -1,6 +1,7 @@
 package applog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
@@ -25,6 +26,7 @@ type news struct {
 	source  *source
 	records int // still to be acknowledged
 	skipped int64
+	tooLong int // so many of the record's
 	ended   string
 }
 
@@ -57,8 +59,10 @@ func (in *Input) ask(s *source) {
 // news is what has to be told of s, nil if nothing. The caller holds Input.mu.
 func (s *source) news() *news {
 	r := &s.rec
-	n := &news{source: s, skipped: r.ToldSkip, ended: r.Told}
-	if len(s.turns) > 0 { // not all is acknowledged
+	n := &news{source: s, skipped: r.ToldSkip, tooLong: len(r.TooLong), records: len(r.TooLong), ended: r.Told}
+	if len(s.turns) > 0 && n.records > 0 { // of the rest, not all is acknowledged
+		return n
+	} else if len(s.turns) > 0 {
 		return nil
 	}
 	if r.Offset > r.Shipped && r.Offset > r.ToldSkip {
@@ -117,6 +121,9 @@ func (n *news) events() (list []beat.Event) {
 			Fields: common.MapStr{"message": "control record"}, // libbeat drops events without fields
 		})
 	}
+	for _, l := range r.TooLong[:n.tooLong] {
+		add(common.MapStr{"control": "lost", "from": l[0], "to": l[1], "reason": "too_long"})
+	}
 	if n.skipped != r.ToldSkip {
 		add(common.MapStr{"control": "skipped", "from": max(r.Shipped, r.ToldSkip), "to": r.Offset})
 	}
@@ -145,9 +152,41 @@ func (t *teller) acked(data []interface{}) {
 		}
 		s := n.source
 		s.rec.ToldSkip, s.rec.Told, s.telling = n.skipped, n.ended, false
+		if s.rec.TooLong = slices.Clone(s.rec.TooLong[min(n.tooLong, len(s.rec.TooLong)):]); len(s.rec.TooLong) == 0 {
+			s.rec.TooLong = nil
+		}
+		in.room.Broadcast()
 		in.save(s)
 		in.ask(s) // what came meanwhile
 	}
+}
+
+// maxTooLong bounds what a record has of lines that were cut; reading waits beyond it.
+const maxTooLong = 1000
+
+// tooLong notes that the rest [from, to) of a line is lost. It is called before the line is shipped, so that no record in the registry has
+// an offset behind the line and does not know of its rest.
+func (in *Input) tooLong(s *source, from, to int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.teller == nil {
+		return
+	}
+	for len(s.rec.TooLong) >= maxTooLong && !in.stopped {
+		in.ask(s)
+		in.room.Wait()
+	}
+	s.rec.TooLong = append(s.rec.TooLong[:len(s.rec.TooLong):len(s.rec.TooLong)], [2]int64{from, to})
+}
+
+// cutShipped has it told, unless a processor dropped the line: then all of it was skipped.
+func (in *Input) cutShipped(s *source, from, to int64, shipped bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if k := len(s.rec.TooLong) - 1; !shipped && k >= 0 && s.rec.TooLong[k] == [2]int64{from, to} {
+		s.rec.TooLong = s.rec.TooLong[:k:k]
+	}
+	in.ask(s)
 }
 
 // tellIdle has told what was skipped at the ends of sources that rest.

@@ -11,8 +11,6 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"golang.org/x/sys/unix"
 
-	"github.com/tallylog/tally/outputs/bundle"
-
 	"github.com/tallylog/tally/inputs/multiline"
 )
 
@@ -255,8 +253,8 @@ func (w *worker) skipHole(s *source, file *os.File, from int64) (more bool) {
 	return false
 }
 
-// long reads a line that is longer than a slice: first on to its end, then once more for its checksum, keeping no more of
-// it than an event may hold.
+// long reads a line that is longer than a slice: first on to its end, then once more, no more of it than an event may
+// hold.
 func (w *worker) long(s *source, file *os.File, cuts []int64, flush bool) (more bool) {
 	limit := int64(-1)
 	for _, c := range cuts {
@@ -299,11 +297,6 @@ func (w *worker) long(s *source, file *os.File, cuts []int64, flush bool) (more 
 		w.failed(s, err)
 		return false
 	}
-	digest := xxhash.New()
-	if n, err := io.Copy(digest, io.NewSectionReader(file, s.read, end-s.read)); err != nil || n != end-s.read {
-		w.in.detach(s, file) // it shrank meanwhile
-		return false
-	}
 	toSum, ok := window(file, end)
 	if !ok {
 		w.in.detach(s, file)
@@ -320,7 +313,7 @@ func (w *worker) long(s *source, file *os.File, cuts []int64, flush bool) (more 
 	}
 	if ok {
 		w.now, w.event = time.Now(), 0
-		w.ship(t, s.read, end, text[:sp.text], bundle.Hex(digest.Sum64()))
+		w.ship(t, s.read+int64(sp.from), end, text[sp.from:], sp.text-sp.from)
 	}
 	s.read, s.sum, s.scanned = t.to, t.toSum, 0
 	return true

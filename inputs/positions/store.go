@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	flushDelay = 500 * time.Millisecond // from the first change to the write
-	maxDelay   = 10 * time.Second       // between attempts while the disk refuses
+	flushDelay = time.Second      // from the first change to the write
+	maxDelay   = 10 * time.Second // between attempts while the disk refuses
 )
 
 var (
