@@ -19,7 +19,7 @@ func (s *Server) openClusters(ctx context.Context) (err error) {
 		return err
 	}
 	s.clusters, err = cluster.Open(ctx, s.o.Dir, cluster.Options{
-		Tokens: s.auth, Accounts: s.admit, PublicURL: strings.TrimRight(c.PublicURL, "/"), Image: c.AgentImage, Log: s.o.Log,
+		Tokens: s.auth, Accounts: s.accounts, PublicURL: strings.TrimRight(c.PublicURL, "/"), Image: c.AgentImage, Log: s.o.Log,
 		CA: func() string {
 			// Read at each use: certificates are replaced while the server runs.
 			text, err := authorityFor(c.PublicCA, c.TLS.Certificate)

@@ -20,11 +20,22 @@ func (s *Server) openElasticsearch() (storage.Store, error) {
 	if transfer.Pending(s.o.Dir) {
 		s.o.Log.Warn("the events of the embedded store are not, or not all, in Elasticsearch, and not found by searches; tally storage copy moves them", "dir", filepath.Join(s.o.Dir, "store"))
 	}
-	o, err := ElasticsearchOptions(&s.o.Config, s.tenantName, s.o.Log)
+	o, err := s.elasticsearch()
 	if err != nil {
 		return nil, err
 	}
 	return elasticsearch.Open(o)
+}
+
+// elasticsearch are the options of the store, which are also the way to what servers share.
+func (s *Server) elasticsearch() (o elasticsearch.Options, err error) {
+	if o, err = ElasticsearchOptions(&s.o.Config, s.tenantName, s.o.Log); err != nil {
+		return o, err
+	}
+	if s.o.Config.Storage.Cluster.Address != "" {
+		o.Server, err = serverID(s.o.Dir)
+	}
+	return o, err
 }
 
 // ElasticsearchOptions are those of the store that a configuration describes. The PEM files it names are read.

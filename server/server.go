@@ -34,6 +34,7 @@ import (
 	"github.com/tallylog/tally/server/intake/routed"
 	"github.com/tallylog/tally/server/record"
 	"github.com/tallylog/tally/server/retention"
+	"github.com/tallylog/tally/server/siblings"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/embedded"
 	"github.com/tallylog/tally/server/tail"
@@ -41,6 +42,12 @@ import (
 	"github.com/tallylog/tally/server/webhook"
 	"github.com/tallylog/tally/strictyaml"
 )
+
+// accounts tell what has arrived: here, or, with several servers, anywhere.
+type accounts interface {
+	api.Accounts
+	cluster.Accounts
+}
 
 // Options for Run.
 type Options struct {
@@ -82,6 +89,10 @@ type Server struct {
 	clean    *clean.Cleaner
 	plugins  *host.Set
 	clusters *cluster.Register
+	group    *siblings.Group    // nil where this server is the only one
+	leaving  context.CancelFunc // of group
+	grouped  sync.WaitGroup
+	accounts accounts // of all servers
 	reserve  int64
 	pace     pace
 	started  time.Time
@@ -166,8 +177,11 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 	if err := s.openLog(ctx); err != nil {
 		return "", errors.Join(err, s.letters.Close(), s.auth.Close())
 	}
-	if err := s.openClusters(ctx); err != nil {
+	if err := s.joinGroup(); err != nil {
 		return "", errors.Join(err, s.admit.Close(), s.wal.Close(), s.letters.Close(), s.auth.Close())
+	}
+	if err := s.openClusters(ctx); err != nil {
+		return "", errors.Join(err, s.abandonGroup(), s.admit.Close(), s.wal.Close(), s.letters.Close(), s.auth.Close())
 	}
 	var feed context.Context
 	feed, s.feeding = context.WithCancel(context.Background())
@@ -251,7 +265,7 @@ func (s *Server) routes() {
 	elastic := (*bulk.Handler)(gate)
 	elastic.Routes(mux, s.auth.Require)
 	s.api = &api.API{
-		Store: s.admit.Store(), Hub: s.hub, Accounts: s.admit, Auth: s.auth, Timeout: time.Duration(c.QueryTimeout), Log: s.o.Log, Stopping: s.stopping,
+		Store: s.admit.Store(), Hub: s.hub, Accounts: s.accounts, Auth: s.auth, Timeout: time.Duration(c.QueryTimeout), Log: s.o.Log, Stopping: s.stopping,
 	}
 	s.api.Routes(mux)
 	mux.Handle("GET /api/v1/limits", s.auth.Require(auth.Enter, s.limits))
@@ -260,6 +274,9 @@ func (s *Server) routes() {
 	s.deadLetters().Routes(mux)
 	s.storageRoutes(mux)
 	s.clusters.Routes(mux)
+	if s.group != nil {
+		mux.Handle(siblings.Path, s.group)
+	}
 	mux.Handle("GET /api/v1/nodes", s.auth.Require(auth.Operate, http.HandlerFunc(s.nodes)))
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
 	mux.Handle("POST /webhook/applog", webhook.New())
@@ -271,7 +288,11 @@ func (s *Server) routes() {
 
 // routed is admission behind what takes events to other tenants.
 func (s *Server) routed() *routed.Router {
-	return &routed.Router{Admitter: s.admit, Tenant: s.auth.TenantNumber}
+	r := &routed.Router{Admitter: s.admit, Tenant: s.auth.TenantNumber}
+	if s.group != nil {
+		r.Admitter = s.group
+	}
+	return r
 }
 
 // deadLetters are the handlers of what was rejected.
@@ -309,6 +330,7 @@ func (s *Server) close() error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 	}
+	s.leaveGroup(ctx)
 	s.feeding()
 	<-s.fed
 	s.keeping.Wait()

@@ -53,6 +53,9 @@ type account struct {
 	fed state  // all that the store has; the feeder's own
 	// refused are ranges that the store has rejected and that no record fed since has stored; the feeder's own. See letters.go.
 	refused ledger.Set
+	// elsewhere is what other servers have stored of the source, as known when this one came to admit it; learned is when they did.
+	elsewhere ledger.Set
+	learned   int64
 	// claims are the ranges of batches on their way into the buffer.
 	claims map[*ticket]*ledger.Set
 }

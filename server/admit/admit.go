@@ -155,12 +155,7 @@ func (a *Admission) identify(b *record.Batch) {
 	client := event.Field{Name: storage.ClientField, Value: b.Client}
 	for i := range b.Events {
 		e := &b.Events[i]
-		switch {
-		case e.HasPosition():
-			e.ID = e.Position.ID()
-		case e.Identity != "":
-			e.ID = ledger.IdentityID(b.Tenant, "", e.Identity)
-		default:
+		if e.ID = EventID(b.Tenant, e); e.ID == "" {
 			e.ID = ledger.ArrivalID(a.seed, a.serie.Add(1))
 		}
 		if e.Time > limit || e.Time < 0 {
@@ -172,6 +167,17 @@ func (a *Admission) identify(b *record.Batch) {
 		}
 		e.PutField(client)
 	}
+}
+
+// EventID is the id of an event that can come again; "" for one that has neither position nor identity.
+func EventID(tenant uint32, e *event.Event) string {
+	switch {
+	case e.HasPosition():
+		return e.Position.ID()
+	case e.Identity != "":
+		return ledger.IdentityID(tenant, "", e.Identity)
+	}
+	return ""
 }
 
 // claim decides the fate of each event and claims the ranges of b for t. When another batch has claimed any of them it claims
@@ -206,7 +212,7 @@ func (a *Admission) claim(t *ticket, b *record.Batch, fates []fate) <-chan struc
 			return other.done
 		}
 		_, mine := coverage(claimed, p)
-		all, some := coverage(&acct.now.stored, p)
+		all, some := acct.covered(p)
 		switch {
 		case mine:
 			if own == nil {

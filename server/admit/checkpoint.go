@@ -28,12 +28,23 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encodeCheckpoint writes the fed view of all accounts. The caller holds mu.
 func encodeCheckpoint(seq uint64, accounts map[key]*account, agents map[key]status) []byte {
+	own := make([]*account, 0, len(accounts))
+	for _, a := range accounts {
+		if a.elsewhere.Len() == 0 || max(a.fed.updated, a.now.updated) > 0 { // else it is known of other servers alone
+			own = append(own, a)
+		}
+	}
+	return encodeAccounts(seq, own, agents, fed)
+}
+
+// encodeAccounts writes one view of accounts. The caller holds mu.
+func encodeAccounts(seq uint64, accounts []*account, agents map[key]status, view func(*account) *state) []byte {
 	text := func(b []byte, t string) []byte { return append(binary.AppendUvarint(b, uint64(len(t))), t...) }
 	b := append(make([]byte, 0, 1024), checkpointMagic...)
 	b = binary.AppendUvarint(b, seq)
 	b = binary.AppendUvarint(b, uint64(len(accounts)))
 	for _, a := range accounts {
-		s := &a.fed
+		s := view(a)
 		b = binary.AppendUvarint(b, uint64(a.tenant))
 		for _, t := range []string{a.client, a.source, s.name, s.attrs.Text()} {
 			b = text(b, t)
@@ -55,7 +66,8 @@ func encodeCheckpoint(seq uint64, accounts map[key]*account, agents map[key]stat
 	}
 	// The newest status of an agent is the one that counts, whichever record it came with.
 	b = binary.AppendUvarint(b, uint64(len(agents)))
-	for k, s := range agents {
+	for _, k := range sortedKeys(agents) {
+		s := agents[k]
 		b = binary.AppendUvarint(b, uint64(k.tenant))
 		b = text(text(text(b, k.client), k.source), s.text)
 		b = binary.AppendUvarint(b, uint64(s.updated))

@@ -212,7 +212,7 @@ func (f *feeder) append(ctx context.Context, en *entry) error {
 			return fmt.Errorf("record %d: %w", en.loc.Seq, err)
 		}
 	}
-	sb := &storage.Batch{Seq: en.loc.Seq, Tenant: b.Tenant, Events: b.Events}
+	sb := &storage.Batch{Seq: en.loc.Seq, Tenant: b.Tenant, Received: b.Received, Events: b.Events}
 	failpoint.Here("store.append.before")
 	if err := f.a.store.Append(ctx, sb); err != nil {
 		return err

@@ -45,6 +45,16 @@ func (a *Admission) reject(ctx context.Context, b *record.Batch) error {
 	return nil
 }
 
+// PutRejected makes letters of what the pipelines have rejected of b, as Admit does first of all, for a batch that goes on to another server: its
+// ranges are in the notes of b then.
+func (a *Admission) PutRejected(ctx context.Context, b *record.Batch) error {
+	if err := a.reject(ctx, b); err != nil {
+		return err
+	}
+	b.Rejected = nil
+	return nil
+}
+
 func (a *Admission) putLetters(ctx context.Context, letters []deadletter.Letter) error {
 	if a.o.Letters != nil {
 		if err := a.o.Letters.Put(ctx, letters); err != nil {

@@ -1,7 +1,6 @@
 package admit
 
 import (
-	"sort"
 	"strings"
 	"time"
 
@@ -84,12 +83,7 @@ func (a *Admission) Sources(at time.Time, f Filter) []Source {
 			out = append(out, acct.describe(at))
 		}
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Name != out[j].Name {
-			return out[i].Name < out[j].Name
-		}
-		return out[i].ID < out[j].ID
-	})
+	byName(out)
 	return out
 }
 
@@ -104,6 +98,7 @@ func (a *account) describe(at time.Time) Source {
 	}
 	accounted := s.stored.Clone()
 	accounted.AddAll(&s.skipped)
+	accounted.AddAll(&a.elsewhere)
 	young := d.Kind != "push" && at.Sub(time.Unix(0, s.updated)) < grace
 	end := int64(0)
 	accounted.All(func(r ledger.Range) bool {

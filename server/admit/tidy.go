@@ -24,7 +24,7 @@ func (a *Admission) tidy(at time.Time) {
 		old = at.Add(-a.o.LedgerRetention).UnixNano()
 	}
 	for k, acct := range a.accounts {
-		updated := max(acct.now.updated, acct.fed.updated)
+		updated := max(acct.now.updated, acct.fed.updated, acct.learned)
 		switch {
 		case len(acct.claims) > 0:
 		case updated == 0:
@@ -98,8 +98,12 @@ type Agent struct {
 func (a *Admission) Agents(tenant uint32) []Agent {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return listAgents(a.agents, tenant)
+}
+
+func listAgents(agents map[key]status, tenant uint32) []Agent {
 	out := []Agent{}
-	for k, s := range a.agents {
+	for k, s := range agents {
 		if k.tenant == tenant {
 			out = append(out, Agent{k.source, k.client, time.Unix(0, s.updated).UTC().Format(time.RFC3339), json.RawMessage(s.text)})
 		}

@@ -111,6 +111,20 @@ type Storage struct {
 	DeadLetters Bytes `yaml:"dead_letters"`
 	// Elasticsearch is used when Type is elasticsearch.
 	Elasticsearch Elasticsearch `yaml:"elasticsearch"`
+	// Cluster makes this server one of several before the same Elasticsearch.
+	Cluster Cluster `yaml:"cluster"`
+}
+
+// Cluster is what several servers need; off while Address is empty.
+type Cluster struct {
+	// Address is the URL at which the other servers reach the HTTP listener of this one.
+	Address string `yaml:"address"`
+	// Name is how this server is called in lists; empty for the host name.
+	Name string `yaml:"name"`
+	// Lease is how long a server may be silent before the others take over what it admits.
+	Lease Duration `yaml:"lease"`
+	// Authorities, a PEM file, are whom to trust for https addresses of the others; empty for the system's.
+	Authorities string `yaml:"authorities"`
 }
 
 // Elasticsearch is a cluster that keeps the events.
@@ -193,7 +207,7 @@ func Default() Config {
 		HTTP:       HTTP{Address: "127.0.0.1:5080", MaxBody: 64 << 20, MaxInflated: 512 << 20, QueryTimeout: Duration(time.Minute), AgentImage: "tallylog/tallybeat:latest"},
 		Lumberjack: Lumberjack{Address: "127.0.0.1:5044", MaxConnections: 20_000},
 		Buffer:     Buffer{MaxBytes: 10 << 30, Checkpoint: Duration(30 * time.Second), Memory: 128 << 20},
-		Storage:    Storage{Type: "embedded", Elasticsearch: Elasticsearch{Index: indices.Default, Shards: 1, Replicas: 1, Requests: 2}},
+		Storage:    Storage{Type: "embedded", Elasticsearch: Elasticsearch{Index: indices.Default, Shards: 1, Replicas: 1, Requests: 2}, Cluster: Cluster{Lease: Duration(10 * time.Second)}},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -302,6 +316,9 @@ func (c *Config) checkStorage() (string, error) {
 	if t := c.Storage.Type; t != "embedded" && t != "elasticsearch" {
 		return "storage.type", fmt.Errorf("%q is not known; embedded and elasticsearch are", t)
 	}
+	if key, err := c.checkCluster(); err != nil {
+		return key, err
+	}
 	if c.Storage.Type == "embedded" {
 		return "", nil
 	}
@@ -330,6 +347,26 @@ func (c *Config) checkStorage() (string, error) {
 		return at + "replicas", fmt.Errorf("the value is too small")
 	case e.Requests < 1:
 		return at + "requests", fmt.Errorf("the value is too small")
+	}
+	return "", nil
+}
+
+func (c *Config) checkCluster() (string, error) {
+	x, at := &c.Storage.Cluster, "storage.cluster."
+	if x.Lease < Duration(time.Second) {
+		return at + "lease", fmt.Errorf("the value is too small")
+	}
+	if x.Address == "" {
+		if x.Name != "" || x.Authorities != "" {
+			return at + "address", fmt.Errorf("it is missing: the URL at which the other servers reach this one")
+		}
+		return "", nil
+	}
+	if u, err := url.Parse(x.Address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return at + "address", fmt.Errorf("%q is no URL like http://tally-1:5080", x.Address)
+	}
+	if c.Storage.Type != "elasticsearch" {
+		return "storage.type", fmt.Errorf("several servers share an Elasticsearch; with %q there can be one", c.Storage.Type)
 	}
 	return "", nil
 }

@@ -15,7 +15,9 @@ type Batch struct {
 	Seq uint64
 	// Tenant is the number of the tenant that all events of the batch belong to; 0 is the tenant "default".
 	Tenant uint32
-	Events []event.Event
+	// Received is when the batch came, nanoseconds since 1970 UTC; 0 where it is not known. Events without a time have this one.
+	Received int64
+	Events   []event.Event
 	// Rejected is for Append to fill: the events that the store can never take, in ascending order of Index. The feeder puts them
 	// into the dead letters, durably, and makes their ranges gaps in the account.
 	Rejected []Rejection

@@ -119,6 +119,9 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// Signal sends a signal.
+func (p *Process) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
 // Stop asks the program to end and returns its exit code.
 func (p *Process) Stop() int {
 	p.t.Helper()

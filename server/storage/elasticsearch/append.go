@@ -60,6 +60,10 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 	if err := s.retry(ctx, func() error { return s.prepare(ctx) }); err != nil {
 		return err
 	}
+	var days map[int]string
+	if err := s.retry(ctx, func() (err error) { days, err = s.settleDays(ctx, b); return err }); err != nil {
+		return err
+	}
 	var (
 		mu     sync.Mutex
 		group  sync.WaitGroup
@@ -70,7 +74,7 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 	if err != nil {
 		return err
 	}
-	for r := range s.split(b, stored) {
+	for r := range s.split(b, stored, days) {
 		for _, name := range r.indices() {
 			if err := s.retry(ctx, func() error { return s.ensure(ctx, name) }); err != nil {
 				group.Wait()
@@ -107,10 +111,10 @@ func (s *Store) again(ctx context.Context, b *storage.Batch) (stored map[string]
 	}
 	ids := make([]string, len(b.Events))
 	for i := range b.Events {
-		ids[i] = b.Events[i].ID
+		ids[i] = documentID(b.Tenant, &b.Events[i])
 	}
 	err = s.retry(ctx, func() error {
-		stored, err = s.Has(ctx, b.Tenant, ids)
+		stored, err = s.hasDocuments(ctx, ids)
 		return err
 	})
 	s.caughtUp = err == nil && len(stored) == 0
@@ -118,7 +122,7 @@ func (s *Store) again(ctx context.Context, b *storage.Batch) (stored map[string]
 }
 
 // split yields the events of a batch that are not stored as requests; those that are too old are rejected on the way.
-func (s *Store) split(b *storage.Batch, stored map[string]bool) func(yield func(*bulk) bool) {
+func (s *Store) split(b *storage.Batch, stored map[string]bool, days map[int]string) func(yield func(*bulk) bool) {
 	return func(yield func(*bulk) bool) {
 		now := time.Now()
 		// Of a batch that would be one request both halves go out at once.
@@ -127,7 +131,7 @@ func (s *Store) split(b *storage.Batch, stored map[string]bool) func(yield func(
 		r := &bulk{}
 		for i := range b.Events {
 			e := &b.Events[i]
-			if stored[e.ID] {
+			if len(stored) > 0 && stored[documentID(b.Tenant, e)] {
 				continue
 			}
 			class := s.class(b.Tenant, e)
@@ -136,7 +140,10 @@ func (s *Store) split(b *storage.Batch, stored map[string]bool) func(yield func(
 				s.drop(tooOld, 1)
 				continue
 			}
-			index := s.name.Of(b.Tenant, shown(class), e)
+			index := days[i]
+			if index == "" {
+				index = s.name.Of(b.Tenant, shown(class), e)
+			}
 			r.body = enc.append(r.body, index, s.o.Server, b.Tenant, b.Seq, e)
 			r.docs = append(r.docs, doc{i, index, len(r.body)})
 			if len(r.body) >= bulkBytes || len(r.docs) >= most {

@@ -1,6 +1,8 @@
 package elasticsearch
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/query"
+	"github.com/tallylog/tally/server/storage"
 )
 
 // Fields of every event that this package writes itself, as the embedded store does. An event's field of such a name goes
@@ -46,7 +49,7 @@ func (c *encoder) append(b []byte, index, server string, tenant uint32, seq uint
 	b = append(b, `{"create":{"_index":"`...)
 	b = append(b, index...)
 	b = append(b, `","_id":`...)
-	b = event.AppendQuoted(b, documentID(tenant, e.ID))
+	b = event.AppendQuoted(b, documentID(tenant, e))
 	b = append(b, "}}\n{\"@timestamp\":\""...)
 	b = time.Unix(0, e.Time).UTC().AppendFormat(b, timeLayout)
 	b = strconv.AppendUint(append(b, `","tenant":`...), uint64(tenant), 10)
@@ -77,8 +80,16 @@ func (c *encoder) append(b []byte, index, server string, tenant uint32, seq uint
 	return append(b, "}\n"...)
 }
 
-// documentID is the id in Elasticsearch: that of the event, which two tenants may share.
-func documentID(tenant uint32, id string) string {
+// documentID is the id in Elasticsearch: that of the event, with what tells apart events that may share it. Two tenants may, and two
+// clients that call their sources alike: neither can take a range away from the other.
+func documentID(tenant uint32, e *event.Event) string {
+	id := e.ID
+	if e.HasPosition() {
+		if client, _ := e.Get(storage.ClientField); client != "" {
+			sum := sha256.Sum256([]byte(client))
+			id += ":" + hex.EncodeToString(sum[:8])
+		}
+	}
 	if tenant == 0 {
 		return id
 	}

@@ -236,3 +236,32 @@ func (s *Store) Has(ctx context.Context, tenant uint32, ids []string) (map[strin
 	}
 	return found, nil
 }
+
+// hasDocuments tells which documents, by their ids in Elasticsearch, are in any index of the store.
+func (s *Store) hasDocuments(ctx context.Context, ids []string) (map[string]bool, error) {
+	found := make(map[string]bool, len(ids))
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	const atOnce = 2000
+	for len(ids) > 0 {
+		chunk := ids[:min(len(ids), atOnce)]
+		ids = ids[len(chunk):]
+		var a struct {
+			Hits struct {
+				Hits []struct {
+					ID string `json:"_id"`
+				}
+			}
+		}
+		// Twice the number: one that was stored under two configurations is found twice.
+		body := object{"size": 2 * len(chunk), "_source": false, "track_total_hits": false, "query": object{"ids": object{"values": chunk}}}
+		if err := s.searchFor(ctx, s.path("_search"), body, &a); err != nil {
+			return nil, err
+		}
+		for _, h := range a.Hits.Hits {
+			found[h.ID] = true
+		}
+	}
+	return found, nil
+}

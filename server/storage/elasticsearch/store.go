@@ -24,12 +24,14 @@ type Store struct {
 	name  indices.Names
 	alias string
 	state state
+	days  *Documents // nil where this server is the only one
 
 	limits   map[string]retention.Limit // by class
 	caughtUp bool                       // the feeder's own: what comes now was not appended before
 
 	stop    context.Context // done when Close begins
 	stopped context.CancelFunc
+	tasks   sync.WaitGroup
 
 	mu       sync.Mutex
 	prepared bool            // the template is there
@@ -57,6 +59,10 @@ func Open(o Options) (*Store, error) {
 	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}, removed: map[string]int64{}, limits: o.limits()}
 	s.stop, s.stopped = context.WithCancel(context.Background())
 	s.appended.Store(1) // a process before this one may have written
+	if o.Server != "" {
+		s.days = &Documents{c: c, index: systemPrefix + "days"}
+		s.tasks.Go(s.forgetDays)
+	}
 	return s, nil
 }
 
@@ -146,6 +152,9 @@ func (s *Store) settle(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
+	if s.o.Server != "" {
+		s.appended.Add(1) // others may have written
+	}
 	want := s.appended.Load()
 	s.refreshMu.Lock() // searches that come together share one refresh
 	defer s.refreshMu.Unlock()
@@ -168,5 +177,6 @@ func (s *Store) path(operation string) string {
 // Close is storage.Store's.
 func (s *Store) Close() error {
 	s.stopped()
+	s.tasks.Wait()
 	return nil
 }

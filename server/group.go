@@ -1,0 +1,121 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tallylog/tally/server/siblings"
+	"github.com/tallylog/tally/server/storage/elasticsearch"
+)
+
+// idFile, in the data directory, names the server for ever.
+const idFile = "server-id"
+
+// serverID reads the id of the server, or makes one.
+func serverID(dir string) (string, error) {
+	file := filepath.Join(dir, idFile)
+	b, err := os.ReadFile(file)
+	if err == nil {
+		id := strings.TrimSpace(string(b))
+		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 8 {
+			return "", fmt.Errorf("cannot use the id of this server: %q does not hold 16 hex digits", file)
+		}
+		return id, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("cannot read the id of this server: %w", err)
+	}
+	raw := make([]byte, 8)
+	_, _ = rand.Read(raw) // never fails
+	id := hex.EncodeToString(raw)
+	// Whole or not there: nothing was stored under it yet, so a crash before it lasts costs nothing.
+	if err := os.WriteFile(file+".tmp", []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("cannot keep the id of this server: %w", err)
+	}
+	if err := os.Rename(file+".tmp", file); err != nil {
+		return "", fmt.Errorf("cannot keep the id of this server: %w", err)
+	}
+	return id, nil
+}
+
+// joinGroup begins to share the work with other servers, where the configuration says so.
+func (s *Server) joinGroup() error {
+	c := s.o.Config.Storage.Cluster
+	if s.accounts = s.admit; c.Address == "" {
+		return nil
+	}
+	es, err := s.elasticsearch()
+	if err != nil {
+		return err
+	}
+	docs, err := elasticsearch.OpenDocuments(es, "servers")
+	if err != nil {
+		return err
+	}
+	o := siblings.Options{
+		Documents: docs, ID: es.Server, Lease: time.Duration(c.Lease), Admission: s.admit, Memory: int64(s.o.Config.Buffer.Memory), Log: s.o.Log,
+		Self: siblings.Member{Name: c.Name, URL: strings.TrimRight(c.Address, "/"), Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339)},
+	}
+	if o.Self.Name == "" {
+		o.Self.Name, _ = os.Hostname() // empty where it is not known
+	}
+	if c.Authorities != "" {
+		pem, err := os.ReadFile(c.Authorities)
+		if err != nil {
+			return fmt.Errorf("cannot read storage.cluster.authorities: %w", err)
+		}
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("cannot use storage.cluster.authorities: %q holds no certificate", c.Authorities)
+		}
+	}
+	accounts, err := elasticsearch.OpenDocuments(es, "accounts")
+	if err != nil {
+		return err
+	}
+	s.group = siblings.New(o)
+	ledger := siblings.NewLedger(s.group, s.admit, accounts, s.o.Config.Retention.LedgerAge(), s.o.Log)
+	s.accounts = ledger.Union()
+	ctx, cancel := context.WithCancel(context.Background())
+	s.leaving = cancel
+	s.grouped.Go(func() { s.group.Run(ctx) })
+	s.grouped.Go(func() { ledger.Run(ctx, time.Duration(s.o.Config.Buffer.Checkpoint)) })
+	return nil
+}
+
+// abandonGroup ends what joinGroup began, for a server that does not start.
+func (s *Server) abandonGroup() error {
+	if s.group == nil {
+		return nil
+	}
+	s.leaving()
+	s.grouped.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return s.group.Leave(ctx)
+}
+
+// leaveGroup lets the other servers take over at once. All that this server has admitted goes to the store before, if it can within the
+// time of ctx: nobody else could take it there.
+func (s *Server) leaveGroup(ctx context.Context) {
+	if s.group == nil {
+		return
+	}
+	if err := s.admit.Fed(ctx); err != nil {
+		s.o.Log.Warn("not all that was acknowledged is in Elasticsearch; the rest follows when this server is started again with its data directory", "error", err)
+	}
+	s.leaving() // what is fed is published
+	s.grouped.Wait()
+	if err := s.group.Leave(ctx); err != nil {
+		s.o.Log.Warn("the other servers take over when the lease ends", "error", err)
+	}
+}

@@ -1,0 +1,315 @@
+package runs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	real "github.com/tallylog/tally/test/real/elasticsearch"
+	"github.com/tallylog/tally/test/rig"
+)
+
+// gate carries connections to one address, or, while it is shut, to nowhere.
+type gate struct {
+	addr string
+	shut atomic.Bool
+	mu   sync.Mutex
+	open map[net.Conn]bool
+}
+
+// newGate opens a gate to one of several addresses, each connection to the next one that takes it: a plain TCP balancer.
+func newGate(t testing.TB, to ...string) *gate {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	g := &gate{addr: l.Addr().String(), open: map[net.Conn]bool{}}
+	go func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go g.carry(c, to, n)
+		}
+	}()
+	return g
+}
+
+func (g *gate) carry(client net.Conn, to []string, n int) {
+	defer client.Close()
+	for i := range to {
+		if g.shut.Load() {
+			return
+		}
+		server, err := net.DialTimeout("tcp", to[(n+i)%len(to)], time.Second)
+		if err != nil {
+			continue
+		}
+		g.mu.Lock()
+		g.open[client], g.open[server] = true, true
+		g.mu.Unlock()
+		go func() { _, _ = io.Copy(server, client); server.Close() }()
+		_, _ = io.Copy(client, server)
+		server.Close()
+		g.mu.Lock()
+		delete(g.open, client)
+		delete(g.open, server)
+		g.mu.Unlock()
+		return
+	}
+}
+
+// cut shuts the gate, also for connections that are open.
+func (g *gate) cut() {
+	g.shut.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.open {
+		c.Close()
+	}
+}
+
+// herd is three servers before one Elasticsearch, behind a balancer. Each reaches Elasticsearch, and is reached by the others, through a
+// gate of its own.
+type herd struct {
+	t        *testing.T
+	es       *real.Cluster
+	servers  []*rig.Server
+	store    []*gate // to Elasticsearch
+	door     []*gate // from the others
+	http, lj *gate
+}
+
+func newHerd(t *testing.T, n int) *herd {
+	h := &herd{t: t}
+	var err error
+	if h.es, err = real.Start(context.Background(), real.Options{HeapMB: 512}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.es.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var https, ljs []string
+	for i := range n {
+		port := rig.Port(t)
+		store, door := newGate(t, strings.TrimPrefix(h.es.Addresses[0], "http://")), newGate(t, port)
+		s := rig.NewServer(t, t.TempDir(), fmt.Sprintf(`
+storage:
+  type: elasticsearch
+  elasticsearch: {addresses: ["http://%s"], index: "tally-run-%%{+yyyy.MM.dd}", replicas: 0}
+  cluster: {address: "http://%s", name: server-%d, lease: 3s}
+buffer: {checkpoint: 2s}
+`, store.addr, door.addr, i))
+		s.HTTP = port
+		h.servers, h.store, h.door = append(h.servers, s), append(h.store, store), append(h.door, door)
+		https, ljs = append(https, s.HTTP), append(ljs, s.Lumberjack)
+		s.Begin()
+	}
+	h.http, h.lj = newGate(t, https...), newGate(t, ljs...)
+	for _, s := range h.servers {
+		rig.Eventually(t, time.Minute, "the server is ready", s.Ready)
+	}
+	return h
+}
+
+// stored asks Elasticsearch itself how often each message of a run is there.
+func (h *herd) stored(seed int64) map[string]int {
+	h.t.Helper()
+	base := h.es.Addresses[0] + "/tally-run~events/"
+	post := func(path, body string, to any) {
+		h.t.Helper()
+		resp, err := http.Post(base+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			h.t.Fatalf("%s: %d %.500s %v", path, resp.StatusCode, text, err)
+		}
+		if err := json.NewDecoder(bytes.NewReader(text)).Decode(to); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	var any struct{}
+	post("_refresh", "", &any)
+	seen := map[string]int{}
+	var a struct {
+		Hits struct {
+			Hits []struct {
+				Source struct{ Message string } `json:"_source"`
+			}
+		}
+	}
+	post("_search", fmt.Sprintf(`{"size":10000,"query":{"term":{"fields":"run=%d"}},"_source":["message"]}`, seed), &a)
+	for _, x := range a.Hits.Hits {
+		seen[x.Source.Message]++
+	}
+	if len(a.Hits.Hits) == 10_000 {
+		h.t.Fatal("a run has 10,000 lines or more")
+	}
+	return seen
+}
+
+// check waits until all of a model is in Elasticsearch, and compares.
+func (h *herd) check(m *model) {
+	h.t.Helper()
+	total, seen := m.total(), map[string]int{}
+	for end := time.Now().Add(40 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if seen = h.stored(m.seed); len(seen) >= total || time.Now().After(end) {
+			break
+		}
+	}
+	for _, s := range m.streams {
+		lost, doubled, first := 0, 0, -1
+		for i := range s.lines {
+			n := seen[s.message(i)]
+			delete(seen, s.message(i))
+			want := 1
+			if s.leftOut(i) {
+				want = 0
+			}
+			lost, doubled = lost+max(0, want-n), doubled+max(0, n-want)
+			if n != want && first < 0 {
+				first = i
+			}
+		}
+		if lost+doubled > 0 {
+			h.t.Errorf("run %d, %s: %d lost, %d doubled of %d; the first is line %d", m.seed, s.name, lost, doubled, s.lines, first)
+		}
+	}
+	any := h.servers[m.seed%int64(len(h.servers))]
+	for _, s := range m.streams {
+		if s.kind == "bulk" { // whose ids have no account
+			continue
+		}
+		want, got := fmt.Sprintf("[[0 %d]]", s.lines*s.width()), ""
+		rig.Eventually(h.t, 20*time.Second, "any server can be asked for the account of "+s.name, func() bool {
+			for _, src := range any.Sources("") {
+				if src.Source == s.name {
+					got = fmt.Sprint(src.Ranges, src.Gaps)
+				}
+			}
+			return got == want+" []"
+		})
+	}
+	if len(seen) > 0 {
+		h.t.Errorf("run %d: %d messages that nobody sent", m.seed, len(seen))
+	}
+}
+
+// under sends traffic, one run after the other, for as long as f takes, and checks all that was sent.
+func (h *herd) under(name string, seed int64, f func()) {
+	h.t.Helper()
+	began := time.Now()
+	stop := make(chan struct{})
+	done := make(chan []*model)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	go func() {
+		var all []*model
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for w := range int64(4) {
+			wg.Go(func() {
+				for s := seed + w; ctx.Err() == nil; s += 4 {
+					m := h.send(ctx, s)
+					mu.Lock()
+					all = append(all, m)
+					mu.Unlock()
+					select {
+					case <-stop:
+						return
+					default:
+					}
+				}
+			})
+		}
+		wg.Wait()
+		done <- all
+	}()
+	f()
+	close(stop)
+	all := <-done
+	if ctx.Err() != nil {
+		h.t.Fatalf("%s: not all is acknowledged after four minutes", name)
+	}
+	lines := 0
+	for _, m := range all {
+		h.check(m)
+		lines += m.total()
+	}
+	h.t.Logf("%s: %d runs, %d lines in %v", name, len(all), lines, time.Since(began).Round(time.Second))
+}
+
+// send sends all of a run, until it is acknowledged.
+func (h *herd) send(ctx context.Context, seed int64) *model {
+	rnd := rand.New(rand.NewSource(seed))
+	m := newModel(seed, rnd)
+	var wg sync.WaitGroup
+	for _, s := range m.streams {
+		tr := newTraffic(m, s, rnd, h.http.addr, h.lj.addr)
+		wg.Go(func() { tr.run(ctx) })
+	}
+	wg.Wait()
+	return m
+}
+
+// TestServers kills, stops and cuts off each of three servers in turn while lines come in through a balancer, and has Elasticsearch itself count.
+func TestServers(t *testing.T) {
+	h := newHerd(t, 3)
+	seed, rounds := *base, 1
+	if seed == 0 {
+		seed = time.Now().UnixNano() / 1e6 % 1e9
+	}
+	if *long {
+		rounds = 10
+	}
+	next := func() int64 { seed += 10_000; return seed }
+	for range rounds {
+		h.under("each killed in turn", next(), func() {
+			for _, s := range h.servers {
+				time.Sleep(time.Second) // of traffic
+				s.Kill()
+				time.Sleep(time.Duration(rand.Intn(4500)) * time.Millisecond) // before and after its lease ends
+				s.Start()
+			}
+		})
+		h.under("one stopped past its lease", next(), func() {
+			s := h.servers[rand.Intn(3)]
+			s.Signal(syscall.SIGSTOP)
+			time.Sleep(5 * time.Second)
+			s.Signal(syscall.SIGCONT)
+			time.Sleep(time.Second)
+		})
+		h.under("one cut off from Elasticsearch", next(), func() {
+			i := rand.Intn(3)
+			h.store[i].cut()
+			time.Sleep(5 * time.Second)
+			h.store[i].shut.Store(false)
+			time.Sleep(time.Second)
+		})
+		h.under("one cut off from the others", next(), func() {
+			i := rand.Intn(3)
+			h.door[i].cut()
+			time.Sleep(3 * time.Second)
+			h.door[i].shut.Store(false)
+			time.Sleep(time.Second)
+		})
+	}
+}
