@@ -85,7 +85,9 @@ func TestReloadedFilesAreTranslated(t *testing.T) {
 			t.Errorf("%s is %v (%v), want %v", key, got, err, want)
 		}
 	}
-	until(t, "the note about a key", out, func() bool { return strings.Contains(out.String(), n.path("inputs.d/a.yml")+":1: 0.input_type: is type now") })
+	until(t, "the note about a key", out, func() bool {
+		return strings.Contains(out.String(), n.path("inputs.d/a.yml")+":1: 0.input_type: is type now")
+	})
 	n.write("inputs.d/b.yml", input("b.log"))
 	until(t, "the line of the second file", out, func() bool { return n.event("from b") != nil })
 
@@ -147,7 +149,9 @@ func TestConfigDir(t *testing.T) {
 	n.write("conf.d/a.yml", fmt.Sprintf("filebeat:\n  prospectors:\n  - input_type: log\n    document_type: access\n    paths: [%q]\n", n.path("a.log")))
 	n.write("conf.d/b.yml", fmt.Sprintf("filebeat.inputs: [{type: log, paths: [%q]}]\n", n.path("b.log")))
 	out, stop := n.start("filebeat.config_dir: HOME/conf.d\nfilebeat.prospectors: [{paths: [HOME/main.log]}]\n")
-	until(t, "the lines", out, func() bool { return n.event("from a") != nil && n.event("from b") != nil && n.event("from main") != nil })
+	until(t, "the lines", out, func() bool {
+		return n.event("from a") != nil && n.event("from b") != nil && n.event("from main") != nil
+	})
 	if e := n.event("from a"); e["type"] != "access" || e["source"] != n.path("a.log") {
 		t.Errorf("event %v", e)
 	}

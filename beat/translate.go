@@ -138,8 +138,8 @@ func readTree(files, settings []string) (map[string]any, error) {
 	return dialects.Set(tree, settings)
 }
 
-// warn logs, once, what was translated to what.
-func (t *translation) warn(log *logp.Logger) {
+// warn logs, once, what was translated to what, and which keys of the agent's section have no effect.
+func (t *translation) warn(log *logp.Logger, section *common.Config) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.logged {
@@ -149,6 +149,7 @@ func (t *translation) warn(log *logp.Logger) {
 	for _, line := range append(noteLines(configFiles(), t.notes), t.more...) {
 		log.Warn(line)
 	}
+	t.warnOfUnknown(section, func(line string) { log.Warn(line) })
 }
 
 // fields5 tells whether the files of config.inputs were those of config.prospectors, whose events have the fields of version 5.
