@@ -156,6 +156,7 @@ func (s *Server) Events(query, fields string) []map[string]string {
 
 // Source is one account, as /api/v1/sources gives it.
 type Source struct {
+	ID     string
 	Name   string
 	Source string
 	Kind   string
