@@ -29,3 +29,27 @@ func (s *source) publishControl(tally common.MapStr) {
 		Fields: common.MapStr{"message": "control record"}, // libbeat drops events without fields
 	})
 }
+
+// goneAfter is how long all files of a journal must have been gone before it counts as ended: journald renames files, and a
+// directory may be unmounted for a moment.
+const goneAfter = 5 * time.Second
+
+// tellEnd says that a journal has ended, once: its files are gone, all that they held was read, and is acknowledged. If the journal
+// comes back after all, reading goes on.
+func (s *source) tellEnd(now time.Time) {
+	if len(s.listing.wanted[s.id]) > 0 || s.next == 0 || !s.account.settled(s.next) {
+		s.goneSince = time.Time{}
+		return
+	}
+	if s.goneSince.IsZero() {
+		s.goneSince = now
+	}
+	if !s.controls || s.ended || now.Sub(s.goneSince) < goneAfter {
+		return
+	}
+	s.ended = true
+	if s.skipped > 0 {
+		s.tell(Range{Source: s.account.source, From: int64(s.next - s.skipped), To: int64(s.next), Reason: Skipped})
+	}
+	s.publishControl(common.MapStr{"control": "complete", "source": s.account.source, "to": int64(s.next)})
+}

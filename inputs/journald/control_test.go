@@ -102,3 +102,24 @@ func TestNoControlsUnlessWanted(t *testing.T) {
 		t.Errorf("reported %+v", l)
 	}
 }
+
+// TestEndIsTold: when a journal's files are gone and all of it is acknowledged, Tally is told where it ends, once, with what was passed
+// over behind the last event.
+func TestEndIsTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "system.journal")
+	x := new(export)
+	x.docker("a", "one", false).lines(3).write(t, path)
+	r := start(t, common.MapStr{"paths": []string{dir}, "include_matches": []string{"CONTAINER_NAME=k8s_*"}}, setup{options: Options{Controls: true}})
+	r.wait(t, 1)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	events := r.wait(t, 3)
+	r.stop(t)
+	controls, _ := controlsOf(events)
+	if want := "[skipped2 5 <nil> complete<nil> 5 <nil>]"; fmt.Sprint(controls) != want || len(r.events) != 3 {
+		t.Errorf("told %v, want %s", controls, want)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
 
+	"github.com/tallylog/tally/inputs/status"
 	"github.com/tallylog/tally/ledger"
 )
 
@@ -207,8 +208,13 @@ func TestUnknownFormat(t *testing.T) {
 	if _, err := openFiles([]string{old}, place{}); !errors.Is(err, syscall.EPROTONOSUPPORT) {
 		t.Errorf("opening gives %v, want EPROTONOSUPPORT", err)
 	}
-	r := start(t, common.MapStr{"paths": []string{path}}, setup{})
+	board := &status.Board{}
+	r := start(t, common.MapStr{"paths": []string{path}}, setup{options: Options{Board: board}})
 	events := r.wait(t, 10)
+	waitFor(t, func() bool { // the missing feature is named to the operator
+		all := board.Summaries()
+		return len(all) == 1 && all[0].Errors == 1 && all[0].Sources[0].Name == old && strings.Contains(all[0].Sources[0].Error, "incompatible flag 14")
+	})
 	r.stop(t)
 	if lost := accounted(t, r, events, 21); lost != 10 {
 		t.Errorf("%d entries are lost, want the 10 of the file that cannot be read", lost)

@@ -65,6 +65,7 @@ func TestFlush(t *testing.T) {
 // TestNoFlush has a journal on disk with entries of the same boot, older than what was read of the one in memory, and no copies
 // of it: they come after a while.
 func TestNoFlush(t *testing.T) {
+	t.Parallel()
 	memory, disk := t.TempDir(), t.TempDir()
 	x := new(export)
 	x.n = 1000

@@ -31,6 +31,7 @@ func TestMapped(t *testing.T) {
 	const entries = 20_000
 	f := func(name string, strike func(h *os.File, size int64) error, lost, unlost bool) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for seconds before it gives up what does not come
 			path := filepath.Join(t.TempDir(), "system.journal")
 			x := new(export)
 			x.lines(entries).write(t, path)

@@ -34,6 +34,9 @@ type source struct {
 	cut     map[uint64]uint64 // see position.Cut
 	pass    passed
 	entry   entry
+
+	goneSince time.Time // that no file of the journal is there; zero while one is
+	ended     bool      // and it was told
 }
 
 // errReopen ends the reading of a batch: the set of files is to be opened anew at next.
@@ -55,6 +58,7 @@ func (s *source) step() (more bool, err error) {
 		more := s.files.atEnd(s)
 		s.account.atEnd(!more && s.readAll(), s.next)
 		s.endOverdue(time.Now())
+		s.tellEnd(time.Now())
 		return more, nil
 	}
 	s.account.atEnd(false, 0)
