@@ -23,6 +23,7 @@ import (
 
 	"github.com/tallylog/tally/beat/dialects/journalbeat7"
 	"github.com/tallylog/tally/beat/filepos"
+	"github.com/tallylog/tally/beat/processing"
 	"github.com/tallylog/tally/inputs/applog"
 	"github.com/tallylog/tally/inputs/hostid"
 	"github.com/tallylog/tally/inputs/journald"
@@ -226,10 +227,14 @@ func checkInput(beatName string, in *common.Config) error {
 		return nil
 	}
 	kind := struct {
-		Type string `config:"type"`
-	}{fbconfig.DefaultType}
+		Type       string           `config:"type"`
+		Processors []*common.Config `config:"processors"`
+	}{Type: fbconfig.DefaultType}
 	if err := in.Unpack(&kind); err != nil {
 		return err
+	}
+	if err := processing.Check(kind.Processors); err != nil {
+		return fmt.Errorf("input %s: %w", kind.Type, err)
 	}
 	// An input is only made here, not run, so none of them needs the registry.
 	for _, p := range own(beatName, logp.NewLogger("input"), states{}, nil, ownOptions{}) {

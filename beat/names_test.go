@@ -63,6 +63,8 @@ func TestForeignBadInput(t *testing.T) {
 	f("filebeat", out+"output.fanout.outputs.console.type: console\nfilebeat.inputs: [{type: log, paths: [/x]}]\n", "two outputs have the name \"console\"", "at F:1: output.console")
 	f("journalbeat", out+"journalbeat.inputs:\n- paths: []\n  include_match: [a=b]\n", "cannot translate", "unknown key", "at F:4: journalbeat.inputs.0.include_match")
 	f("journalbeat", out+"journalbeat.inputs:\n- paths: []\n  seek: middle\n", "want head, tail", "at F:3: journalbeat.inputs.0")
+	f("tallybeat", out+"tallybeat.inputs:\n- type: applog\n  paths: [/x]\n  processors:\n  - redact: {presets: [emial]}\n", "did you mean email?", "F:6: tallybeat.inputs.0")
+	f("tallybeat", out+"tallybeat.inputs:\n- type: filestream\n  id: a\n  paths: [/x]\n  processors:\n  - if.has_fields: [a]\n    then:\n    - grok.patterns: '%{NOSUCH:x}'\n", "the pattern NOSUCH is not known", "tallybeat.inputs.0")
 	f("tallybeat", out+"filebeat.inputs: [{type: log, paths: [/x]}]\ntallybeat.inputs: [{type: log, paths: [/x]}]\n", "write one of them", "at F:2: filebeat.inputs")
 }
 

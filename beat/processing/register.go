@@ -3,6 +3,7 @@ package processing
 import (
 	"unsafe"
 
+	"github.com/elastic/beats/v7/libbeat/common"
 	"github.com/elastic/beats/v7/libbeat/monitoring"
 	"github.com/elastic/beats/v7/libbeat/processors"
 	_ "github.com/elastic/beats/v7/libbeat/processors/actions" // so that libbeat's are there before ours
@@ -24,6 +25,35 @@ type entry interface{ Plugin() processors.Constructor }
 type direct processors.Constructor
 
 func (d direct) Plugin() processors.Constructor { return processors.Constructor(d) }
+
+// Check refuses processors of ours that cannot be made, in a list of processors, under if too. libbeat makes those of an input when the
+// input has begun to run: it would only log what is wrong, and read nothing. Others are left to libbeat, as some begin their work when they
+// are made.
+func Check(list []*common.Config) error {
+	for _, c := range list {
+		if c.HasField("if") {
+			var branches struct {
+				Then []*common.Config `config:"then"`
+				Else []*common.Config `config:"else"`
+			}
+			if err := c.Unpack(&branches); err != nil {
+				return err
+			}
+			if err := Check(append(branches.Then, branches.Else...)); err != nil {
+				return err
+			}
+		}
+		for _, name := range append(ours.Names(), joining) {
+			if !c.HasField(name) {
+				continue
+			}
+			if _, err := processors.New(processors.PluginConfig{c}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // Register makes our processors known to libbeat. It is called once, before a configuration is read. What they did is counted in
 // metrics, by the name of the processor.
