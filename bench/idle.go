@@ -20,6 +20,18 @@ const (
 	idleTime   = 30 * time.Second
 )
 
+// elsewhere makes name a symbolic link to a file that is in another folder.
+func elsewhere(dir, name string) error {
+	real := filepath.Join(dir, "elsewhere", filepath.Base(name), "0.log")
+	if err := os.MkdirAll(filepath.Dir(real), 0o755); err != nil {
+		return fmt.Errorf("cannot make the folder of %q: %w", real, err)
+	}
+	if err := os.Symlink(real, name); err != nil {
+		return fmt.Errorf("cannot link to %q: %w", real, err)
+	}
+	return nil
+}
+
 // idle measures an agent that follows idleFiles files of which idleActive get a line each second: its memory, the share of a core that
 // it takes, and how long a line takes from its write to its arrival at the sink. The agent has its default settings.
 func idle(dir string) error {
@@ -56,6 +68,11 @@ func idle(dir string) error {
 	for i := range idleFiles {
 		if err := os.MkdirAll(filepath.Dir(name(i)), 0o755); err != nil {
 			return fmt.Errorf("cannot make the folder of %q: %w", name(i), err)
+		}
+		if step := idleFiles / idleActive; i%(2*step) == 0 { // half of those that are written to are elsewhere, as containers' files are
+			if err := elsewhere(dir, name(i)); err != nil {
+				return err
+			}
 		}
 		if err := os.WriteFile(name(i), fmt.Appendf(nil, "the first line of file %d\n", i), 0o644); err != nil {
 			return fmt.Errorf("cannot write %q: %w", name(i), err)

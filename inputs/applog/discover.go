@@ -247,7 +247,9 @@ func (d *discoverer) leave(n *dir) {
 		if c == n || strings.HasPrefix(c.path, n.path+"/") {
 			if d.byWd[c.wd] == c {
 				delete(d.byWd, c.wd)
-				d.notify.unwatch(c.wd)
+				if d.links.count[c.wd] == 0 {
+					d.notify.unwatch(c.wd)
+				}
 			}
 			delete(d.dirs, c.path)
 			delete(d.said, c.path)
@@ -271,6 +273,7 @@ func (d *discoverer) handle(batch []notice) {
 			d.rescan()
 			continue
 		}
+		d.targetChanged(e)
 		n := d.byWd[e.wd]
 		if n == nil {
 			continue

@@ -26,6 +26,8 @@ type handle struct {
 	mtime  int64
 	gone   bool // no name is left
 	active time.Time
+	linked bool   // path is a symbolic link
+	target target // what it leads to, while that is watched
 
 	src      *source
 	copied   bool
@@ -54,6 +56,7 @@ type files struct {
 	byIno   map[uint64][]*source
 	byHead  map[headKey][]*source
 	orphans map[*source]struct{} // their rest is looked for, or read from a copy
+	links   links
 
 	toWake   []*source
 	needSync bool // before anything of toWake is shipped
@@ -66,7 +69,7 @@ func newFiles() files {
 		paths: map[string]*handle{}, byInode: map[inode]*handle{}, detached: map[*handle]struct{}{},
 		pending: map[*handle]struct{}{}, waiting: map[string]struct{}{}, initial: true, scanning: true,
 		sources: map[string]*source{}, byIno: map[uint64][]*source{}, byHead: map[headKey][]*source{},
-		orphans: map[*source]struct{}{}, upkeep: time.Now(),
+		orphans: map[*source]struct{}{}, links: newLinks(), upkeep: time.Now(),
 	}
 }
 
@@ -78,6 +81,9 @@ func (d *discoverer) listed(path string, st *unix.Stat_t) {
 		h.seen = d.scan
 		h.listed = true
 		delete(d.detached, h)
+		if h.linked && h.target.name == "" {
+			d.follow(h)
+		}
 		if st.Size != h.size || st.Mtim.Nano() != h.mtime {
 			d.check(h, true)
 		}
@@ -92,8 +98,10 @@ func (d *discoverer) listed(path string, st *unix.Stat_t) {
 		}
 		delete(d.paths, h.path)
 		delete(d.detached, h)
+		d.unfollow(h)
 		h.path, h.listed, h.seen = path, true, d.scan
 		d.paths[path] = h
+		d.follow(h)
 		d.check(h, true)
 		return
 	}
@@ -123,6 +131,9 @@ func (d *discoverer) openNew(path string, listed bool) *handle {
 		d.detached[h] = struct{}{}
 	}
 	d.identify(h)
+	if listed {
+		d.follow(h)
+	}
 	return h
 }
 
@@ -216,6 +227,7 @@ func (d *discoverer) unlist(path string) {
 	delete(d.paths, path)
 	delete(d.waiting, path)
 	delete(d.said, path)
+	d.unfollow(h)
 	h.listed = false
 	if h.file == nil {
 		d.forget(h)
@@ -278,6 +290,7 @@ func (d *discoverer) movedAway(path string) {
 
 // forget drops a handle. Its source stays, without a file.
 func (d *discoverer) forget(h *handle) {
+	d.unfollow(h)
 	if h.src != nil {
 		d.in.mu.Lock()
 		h.src.file = nil

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maskDir is watched in a directory that can only lead to others, maskFiles in one that may hold log files (inotify(7)).
+// maskDir is watched in a directory that can only lead to others, maskFiles in one that may hold log files (inotify(7)). They add
+// to what is watched in it already, as targets of links are.
 const (
 	maskDir = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_DELETE_SELF |
-		unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+		unix.IN_MOVE_SELF | unix.IN_ONLYDIR | unix.IN_MASK_ADD
 	maskFiles = maskDir | unix.IN_MODIFY | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
 )
 
