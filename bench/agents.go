@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -84,15 +85,18 @@ func agents(dir string, lines, entries int) ([]measure, error) {
 	for i, a := range []struct {
 		name, program, root, kind, path string
 		events                          int
+		two                             bool // ship to a file, too
 	}{
-		{"tallybeat, applog", "build/tallybeat", "tallybeat", "applog", file, lines},
-		{"tallybeat, filestream", "build/tallybeat", "tallybeat", "filestream", file, lines},
-		{"Filebeat 7.17.29, filestream", real, "filebeat", "filestream", file, lines},
-		{nameJournald, "build/tallybeat", "tallybeat", "journald", journal, entries},
-		{nameFilebeatJournald, real, "filebeat", "journald", journal, entries},
+		{nameApplog, "build/tallybeat", "tallybeat", "applog", file, lines, false},
+		{nameApplog + nameTwo, "build/tallybeat", "tallybeat", "applog", file, lines, true},
+		{nameFilestream, "build/tallybeat", "tallybeat", "filestream", file, lines, false},
+		{nameFilestream + nameTwo, "build/tallybeat", "tallybeat", "filestream", file, lines, true},
+		{"Filebeat 7.17.29, filestream", real, "filebeat", "filestream", file, lines, false},
+		{nameJournald, "build/tallybeat", "tallybeat", "journald", journal, entries, false},
+		{nameFilebeatJournald, real, "filebeat", "journald", journal, entries, false},
 	} {
 		fmt.Printf("%s: %d lines\n", a.name, a.events)
-		m, err := agent(filepath.Join(dir, fmt.Sprint("agent", i)), a.program, a.root, a.kind, a.path, a.events)
+		m, err := agent(filepath.Join(dir, fmt.Sprint("agent", i)), a.program, a.root, a.kind, a.path, a.events, a.two)
 		if err != nil {
 			return nil, err
 		}
@@ -102,8 +106,15 @@ func agents(dir string, lines, entries int) ([]measure, error) {
 	return all, nil
 }
 
-// agent runs one agent until the sink has every line.
-func agent(home, program, root, kind, file string, lines int) (measure, error) {
+// The names of the rows that are compared.
+const (
+	nameApplog     = "tallybeat, applog"
+	nameFilestream = "tallybeat, filestream"
+	nameTwo        = ", two outputs"
+)
+
+// agent runs one agent until the sink has every line, and with two outputs a file of JSON as well.
+func agent(home, program, root, kind, file string, lines int, two bool) (measure, error) {
 	fail := func(err error) (measure, error) { return measure{}, err }
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -130,6 +141,10 @@ func agent(home, program, root, kind, file string, lines int) (measure, error) {
 queue.mem: {events: 16384, flush.min_events: 4096, flush.timeout: 1s}
 output.logstash: {hosts: [%q], loadbalance: true, worker: 2, pipelining: 4, bulk_max_size: 4096, compression_level: 3}
 `, root, kind, file, l.Addr())
+	copied := filepath.Join(home, "copy")
+	if two {
+		text += fmt.Sprintf("output.file: {path: %q, rotate_every_kb: 16777216}\n", copied)
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return fail(fmt.Errorf("cannot write the agent's configuration: %w", err))
 	}
@@ -146,12 +161,45 @@ output.logstash: {hosts: [%q], loadbalance: true, worker: 2, pipelining: 4, bulk
 	case <-time.After(patience):
 		return fail(p.failed(fmt.Sprintf("shipped %d of %d lines in %v", got.Load(), lines, patience)))
 	}
+	if two {
+		if err := written(copied, lines, p); err != nil {
+			return fail(err)
+		}
+	}
 	m := measure{Events: lines, Seconds: time.Since(began).Seconds()}
 	if m.CPUSeconds, err = p.cpu(); err != nil {
 		return fail(err)
 	}
 	m.PeakRSS, err = p.peakRSS()
 	return m, err
+}
+
+// written waits until the files of a folder have so many lines.
+func written(dir string, lines int, p *process) error {
+	got, at := 0, map[string]int64{}
+	buf := make([]byte, 1<<20)
+	for end := time.Now().Add(patience); got < lines; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return p.failed(fmt.Sprintf("wrote %d of %d lines in %v", got, lines, patience))
+		}
+		names, _ := filepath.Glob(filepath.Join(dir, "*"))
+		for _, name := range names {
+			f, err := os.Open(name)
+			if err != nil {
+				return fmt.Errorf("cannot read what the agent has written: %w", err)
+			}
+			for {
+				n, err := f.ReadAt(buf, at[name])
+				got += bytes.Count(buf[:n], []byte{'\n'})
+				at[name] += int64(n)
+				if err != nil || n == 0 {
+					break // the end, so far
+				}
+			}
+			f.Close()
+		}
+	}
+	return nil
 }
 
 // drain acknowledges every batch and closes all when it has seen want events.
