@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/siblings"
 	"github.com/tallylog/tally/server/storage/elasticsearch"
 )
@@ -45,6 +47,35 @@ func serverID(dir string) (string, error) {
 		return "", fmt.Errorf("cannot keep the id of this server: %w", err)
 	}
 	return id, nil
+}
+
+var _ auth.Documents = (*elasticsearch.Documents)(nil)
+
+// shareAccess makes sure that there is an admin, among those of all servers where there are several.
+func (s *Server) shareAccess(ctx context.Context) (password string, err error) {
+	if s.o.Config.Storage.Cluster.Address != "" {
+		es, err := s.elasticsearch()
+		if err != nil {
+			return "", err
+		}
+		docs, err := elasticsearch.OpenDocuments(es, "access")
+		if err != nil {
+			return "", err
+		}
+		if err := s.auth.Share(ctx, docs); err != nil {
+			return "", err
+		}
+	}
+	for range 10 {
+		_, password, err = s.auth.EnsureAdmin(ctx, s.o.Dir, s.o.AdminPassword)
+		if !errors.Is(err, auth.ErrElsewhere) {
+			break
+		}
+		if perr := s.auth.Pull(ctx); perr != nil { // another server makes the first user at this moment
+			return "", perr
+		}
+	}
+	return password, err
 }
 
 // joinGroup begins to share the work with other servers, where the configuration says so.
@@ -83,6 +114,12 @@ func (s *Server) joinGroup() error {
 		return err
 	}
 	s.group = siblings.New(o)
+	s.group.Handle(callNode, func(ctx context.Context, _ []byte) ([]byte, error) {
+		if !s.ready.Load() {
+			return nil, errors.New("the server is starting or stopping")
+		}
+		return json.Marshal(s.node(ctx))
+	})
 	ledger := siblings.NewLedger(s.group, s.admit, accounts, s.o.Config.Retention.LedgerAge(), s.o.Log)
 	s.accounts = ledger.Union()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -2,9 +2,13 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -90,12 +94,59 @@ type serverNode struct {
 	Processors int    `json:"processors"`
 }
 
-// nodes answers with how this server is.
+// callNode is what servers ask each other for: how they are.
+const callNode = "node"
+
+// nodes answers with how this server and, where there are several, the others are.
 func (s *Server) nodes(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
+	list := []serverNode{s.node(ctx)}
+	if s.group != nil {
+		list = append(list, s.otherNodes(ctx)...)
+		slices.SortFunc(list, func(a, b serverNode) int { return strings.Compare(a.Name, b.Name) })
+	}
+	answer.JSON(w, http.StatusOK, map[string]any{"nodes": list})
+}
+
+// otherNodes asks the others. One that does not answer is listed with that.
+func (s *Server) otherNodes(ctx context.Context) (list []serverNode) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for id, m := range s.group.Members() {
+		if id == s.group.ID() {
+			continue
+		}
+		group.Go(func() {
+			n := serverNode{}
+			b, err := s.group.Call(ctx, id, callNode, nil)
+			if err == nil {
+				err = json.Unmarshal(b, &n)
+			}
+			if err != nil {
+				n = serverNode{Name: m.Name, Version: m.Version, Started: m.Started, Waiting: []string{"it does not answer the server that was asked"}}
+				n.Store.Dropped = map[string]int64{}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			list = append(list, n)
+		})
+	}
+	group.Wait()
+	return list
+}
+
+// node is how this server is.
+func (s *Server) node(ctx context.Context) serverNode {
 	n := serverNode{Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339), Ready: s.ready.Load(), Waiting: []string{}, Processors: runtime.NumCPU()}
-	n.Name, _ = os.Hostname() // empty where it is not known
+	if n.Name = s.o.Config.Storage.Cluster.Name; n.Name == "" {
+		n.Name, _ = os.Hostname() // empty where it is not known
+	}
+	if s.group != nil {
+		if _, valid := s.group.Held(); !valid {
+			n.Waiting = append(n.Waiting, "this server has no lease: it cannot reach Elasticsearch, or was away; what has an identity is not acknowledged here")
+		}
+	}
 	b := &n.Buffer
 	b.Bytes, b.MaxBytes = s.wal.Bytes(), int64(s.o.Config.Buffer.MaxBytes)
 	lag, err := s.admit.Lag()
@@ -132,5 +183,5 @@ func (s *Server) nodes(w http.ResponseWriter, r *http.Request) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	n.Memory = m.Sys - m.HeapReleased
-	answer.JSON(w, http.StatusOK, map[string]any{"nodes": []serverNode{n}})
+	return n
 }

@@ -165,7 +165,7 @@ func (s *Server) open(ctx context.Context) (password string, err error) {
 	if s.auth, err = auth.Open(ctx, dir, auth.Options{Log: s.o.Log}); err != nil {
 		return "", err
 	}
-	if _, password, err = s.auth.EnsureAdmin(ctx, dir, s.o.AdminPassword); err != nil {
+	if password, err = s.shareAccess(ctx); err != nil {
 		return "", errors.Join(err, s.auth.Close())
 	}
 	if err := clearSnapshots(dir); err != nil {

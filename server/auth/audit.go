@@ -117,8 +117,11 @@ func (l *auditLog) write(batch []AuditEntry) error {
 // prune removes entries that are too old, and the oldest where there are too many all the same.
 func (l *auditLog) prune(ctx context.Context) error {
 	oldest := millis(l.s.opt.Now().Add(-l.s.opt.AuditAge))
-	err := l.s.exec(ctx, `DELETE FROM audit WHERE id IN
+	err := l.s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM audit WHERE id IN
 		(SELECT id FROM audit WHERE time < ? OR id <= (SELECT max(id) FROM audit) - ? LIMIT ?)`, oldest, maxAuditRows, maxPruned)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("cannot prune the audit log: %w", err)
 	}

@@ -41,7 +41,7 @@ func (s *Store) newSession(ctx context.Context, u *user) (id string, err error) 
 		return "", errCredentials
 	}
 	surplus := s.surplusSession(u.Name)
-	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.writeShared(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE hash IS ?", surplus.key()); err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (s *Store) endOldSessions(ctx context.Context) error {
 	if len(old) == 0 {
 		return nil
 	}
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.writeShared(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, e := range old {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE hash = ?", e.hash[:]); err != nil {
 				return err

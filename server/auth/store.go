@@ -59,6 +59,7 @@ type Store struct {
 	throttle *throttle
 	proofs   *proofs
 	audit    *auditLog
+	shared   *shared // nil where this server is the only one
 
 	// change is held while something is checked, committed to the file, and then made in memory. mu guards the maps; it is
 	// held only to look up or to swap an entry, so a request never waits for the disk. Entries of the maps are never
@@ -127,7 +128,11 @@ func (s *Store) maintain() {
 
 func (s *Store) tidy(ctx context.Context) error {
 	s.throttle.sweep()
-	return errors.Join(s.flushUse(ctx), s.endOldSessions(ctx), s.audit.prune(ctx))
+	ended := s.endOldSessions(ctx)
+	if errors.Is(ended, ErrElsewhere) { // another server has just ended them
+		ended = nil
+	}
+	return errors.Join(s.flushUse(ctx), ended, s.audit.prune(ctx))
 }
 
 // write runs f in one transaction. It goes on when the caller hangs up, because a change that is half reported is worse
@@ -149,9 +154,9 @@ func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx *sql.T
 	return nil
 }
 
-// exec is write for a single statement.
+// exec is writeShared for a single statement.
 func (s *Store) exec(ctx context.Context, query string, args ...any) error {
-	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return s.writeShared(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, query, args...)
 		return err
 	})

@@ -150,7 +150,7 @@ func (s *Store) changeUser(ctx context.Context, name string, c UserChange, keep 
 		return conflict("%q is the last enabled admin of the tenant %q; make another one first", name, DefaultTenantName)
 	}
 	endSessions := c.Password != nil || next.Disabled
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.writeShared(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE users SET password = ?, role = ?, disabled = ? WHERE name = ?", next.password, next.Role, next.Disabled, name)
 		if err == nil && endSessions {
 			_, err = tx.ExecContext(ctx, "DELETE FROM sessions WHERE user = ? AND hash IS NOT ?", name, keep.key())

@@ -9,27 +9,21 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"github.com/tallylog/tally/server/documents"
 )
 
 // systemPrefix begins the names of the indices in which several servers keep what they share. The ~ is in no index of events, whose
 // names come from cleaned texts, and they are not in the alias that is searched: neither queries nor retention see them.
 const systemPrefix = "tally-system~"
 
-// ErrChanged is returned where a document is not, or no longer, in the version that the caller knows.
-var ErrChanged = errors.New("somebody else has changed the document")
+// What the documents are made of, and the error of one that was changed.
+var ErrChanged = documents.ErrChanged
 
-// Version names one state of a document. The zero value means: there is none.
-type Version struct {
-	Seq     int64 `json:"seq"`
-	Primary int64 `json:"primary"` // term, above 0 for every document
-}
-
-// Document is one of Documents as it is at present.
-type Document struct {
-	ID      string
-	Body    json.RawMessage
-	Version Version
-}
+type (
+	Version  = documents.Version
+	Document = documents.Document
+)
 
 // Documents are small documents under names, in an index of their own, which Elasticsearch keeps but does not look into. One shard and no
 // cache: what Get and Put say is so for everybody.
@@ -107,7 +101,7 @@ func (f *found) document(id string) Document {
 	if f.Source == nil {
 		return Document{ID: id}
 	}
-	return Document{ID: id, Body: f.Source, Version: Version{f.Seq, f.Term}}
+	return Document{ID: id, Body: f.Source, Version: Version{Seq: f.Seq, Primary: f.Term}}
 }
 
 // Put replaces the document whose version the caller knows, or makes it where that is zero, durably. It returns the new version, or
@@ -128,7 +122,7 @@ func (d *Documents) Put(ctx context.Context, id string, body []byte, v Version) 
 	if err != nil {
 		return v, fmt.Errorf("cannot write %q of %q: %w", id, d.index, err)
 	}
-	return Version{a.Seq, a.Term}, nil
+	return Version{Seq: a.Seq, Primary: a.Term}, nil
 }
 
 // Set writes a document whatever it was before.

@@ -270,6 +270,46 @@ func (h *herd) send(ctx context.Context, seed int64) *model {
 	return m
 }
 
+// shares holds that access data made at one server is good at the others within seconds, and bad again, and that each lists all.
+func (h *herd) shares() {
+	h.t.Helper()
+	var token struct{ ID, Token string }
+	code, body, err := h.servers[0].Request("POST", "/api/v1/tokens", `{"name":"shared","role":"reader"}`, "Content-Type", "application/json")
+	if err != nil || code >= 300 || json.Unmarshal([]byte(body), &token) != nil {
+		h.t.Fatalf("cannot make a token: %d %s %v", code, body, err)
+	}
+	good := func(s *rig.Server) bool {
+		code, _, err := s.Request("GET", "/api/v1/me", "", "Authorization", "Bearer "+token.Token)
+		return err == nil && code == http.StatusOK
+	}
+	for _, s := range h.servers {
+		rig.Eventually(h.t, 10*time.Second, "a token of one server is good at another", func() bool { return good(s) })
+	}
+	if code, body, err := h.servers[1].Request("DELETE", "/api/v1/tokens/"+token.ID, ""); err != nil || code >= 300 {
+		h.t.Fatalf("cannot revoke a token of another server: %d %s %v", code, body, err)
+	}
+	for _, s := range h.servers {
+		rig.Eventually(h.t, 10*time.Second, "a token that was revoked at one server is bad at another", func() bool { return !good(s) })
+		rig.Eventually(h.t, 20*time.Second, "each server lists all", func() bool {
+			var ans struct {
+				Nodes []struct {
+					Name  string
+					Ready bool
+				}
+			}
+			if err := s.Get("/api/v1/nodes", nil, &ans); err != nil || len(ans.Nodes) != len(h.servers) {
+				return false
+			}
+			for i, n := range ans.Nodes {
+				if n.Name != fmt.Sprintf("server-%d", i) || !n.Ready {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
 // TestServers kills, stops and cuts off each of three servers in turn while lines come in through a balancer, and has Elasticsearch itself count.
 func TestServers(t *testing.T) {
 	h := newHerd(t, 3)
@@ -281,6 +321,7 @@ func TestServers(t *testing.T) {
 		rounds = 10
 	}
 	next := func() int64 { seed += 10_000; return seed }
+	h.shares()
 	for range rounds {
 		h.under("each killed in turn", next(), func() {
 			for _, s := range h.servers {
