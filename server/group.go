@@ -66,15 +66,14 @@ func (s *Server) shareAccess(ctx context.Context) (password string, err error) {
 			return "", err
 		}
 	}
-	for range 10 {
-		_, password, err = s.auth.EnsureAdmin(ctx, s.o.Dir, s.o.AdminPassword)
-		if !errors.Is(err, auth.ErrElsewhere) {
-			break
-		}
-		if perr := s.auth.Pull(ctx); perr != nil { // another server makes the first user at this moment
-			return "", perr
-		}
+	if _, password, err = s.auth.EnsureAdmin(ctx, s.o.Dir, s.o.AdminPassword); err == nil || s.o.Config.Storage.Cluster.Address == "" {
+		return password, err
 	}
+	// Another server may have made the first user at this moment: then there is nothing left to do.
+	if perr := s.auth.Pull(ctx); perr != nil {
+		return "", errors.Join(err, perr)
+	}
+	_, password, err = s.auth.EnsureAdmin(ctx, s.o.Dir, s.o.AdminPassword)
 	return password, err
 }
 
