@@ -26,6 +26,7 @@ func storageCommand() *cobra.Command {
 				ReadOnlyWhy string `json:"read_only_why"`
 				Classes     []storageapi.Class
 				Usage       []storageapi.Use
+				Counting    bool
 			}
 			text, err := askStorage(c, &out, "", nil, &ans)
 			if err != nil {
@@ -55,6 +56,9 @@ func storageCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(w)
+			if ans.Counting {
+				fmt.Fprintln(w, "the events of tenants and namespaces are being counted: ask again")
+			}
 			return table(w, []string{"TENANT", "NAMESPACE", "EVENTS", "ON DISK (ABOUT)"}, useRows(ans.Usage))
 		},
 	}
@@ -112,6 +116,9 @@ func storagePlan() *cobra.Command {
 			}
 			var rows [][]string
 			for _, r := range ans.Removals {
+				if len(r.Shares) == 0 { // not counted yet
+					r.Shares = []storageapi.Use{{Tenant: "-", Rows: r.Rows, Bytes: r.Bytes}}
+				}
 				for _, u := range useRows(r.Shares) {
 					rows = append(rows, append([]string{r.At.Format(time.RFC3339), r.Class, r.Day, r.Reason}, u...))
 				}

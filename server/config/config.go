@@ -331,8 +331,12 @@ func (c *Config) checkStorage() (string, error) {
 			return at + "addresses", fmt.Errorf("%q is no address like https://node:9200", a)
 		}
 	}
-	if _, err := indices.Parse(e.Index); err != nil {
+	names, err := indices.Parse(e.Index)
+	if err != nil {
 		return at + "index", err
+	}
+	if r := &c.Retention; !names.Dated() && (r.longest() > 0 || r.Size > 0 || len(r.Rules) > 0) {
+		return "retention", fmt.Errorf("indices are deleted as wholes, and in storage.elasticsearch.index, %q, no year says when one is old: add %%{+yyyy.MM.dd}", e.Index)
 	}
 	switch {
 	case (e.Username == "") != (e.Password == ""):

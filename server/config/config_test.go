@@ -75,6 +75,8 @@ func TestErrors(t *testing.T) {
 	f("retention:\n  ledger: 8d\n  rules:\n  - {name: a, tenant: x, age: 9d}\n", "tally.yml:2: retention.ledger: the account must be kept longer")
 	f("retention:\n  rules:\n  - {name: a, tenant: x, age: 9d}\n  - {name: a, tenant: y, age: 9d}\n", `tally.yml:2: retention.rules[1]: name: there is a class "a" already`)
 	f("retention:\n  rules:\n  - {name: a, age: 9d}\n", "tally.yml:2: retention.rules[0]: tenant, namespace or stream is wanted")
+	elastic := "storage:\n  type: elasticsearch\n  elasticsearch: {addresses: [http://127.0.0.1:9200], index: tally-all}\n"
+	f(elastic+"retention:\n  age: 9d\n", `tally.yml:5: retention: indices are deleted as wholes`)
 	f("retention:\n  size: big\n", `tally.yml:2: retention.size: "big" is no size`)
 	f("log:\n  level: loud\n", `tally.yml:2: log.level: "loud" is none of`)
 	f("log:\n  level: ${NOPE}\n", "tally.yml:2: environment variable NOPE is not set")

@@ -82,12 +82,6 @@ func (k *Keeper) Keep(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if len(Plan(parts, k.Limits(), now, now)) == 0 {
-		return nil
-	}
-	if parts, err = k.Store.Partitions(ctx, true); err != nil { // to say how many rows go
-		return err
-	}
 	for _, r := range Plan(parts, k.Limits(), now, now) {
 		if err := k.Store.Remove(ctx, r.Name); err != nil {
 			return err
@@ -130,13 +124,4 @@ func (k *Keeper) History() []Removed {
 		out = append(out, k.history[i])
 	}
 	return out
-}
-
-// Plan is what will be removed until a time, with the shares of tenants and namespaces.
-func (k *Keeper) Plan(ctx context.Context, now, until time.Time) ([]Removal, error) {
-	parts, err := k.Store.Partitions(ctx, true)
-	if err != nil {
-		return nil, err
-	}
-	return Plan(parts, k.Limits(), now, until), nil
 }

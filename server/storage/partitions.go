@@ -14,8 +14,8 @@ type Partition struct {
 	Class string // of retention; see package retention
 	Day   string // yyyy-mm-dd, UTC
 	Bytes int64  // on disk
-	// Rows are counted, and parted among tenants and namespaces, only where that is wanted; bytes of shares are estimated by the rows.
-	Rows   int64
+	Rows  int64  // where shares are not counted, without those that are in memory only
+	// Shares part the rows among tenants and namespaces, where that is wanted; bytes are estimated by the rows.
 	Shares []Share
 }
 
@@ -29,7 +29,8 @@ type Share struct {
 
 // Partitioned is a Store that can be told what to remove. Both methods may be called while rows come.
 type Partitioned interface {
-	// Partitions lists all there are, oldest day first; with counted, Rows and Shares are filled in, which may take a while.
+	// Partitions lists all there are, oldest day first; with counted, Shares are filled in, which may take a
+	// while where rows are new; one that ctx cuts off goes on at the next call from where it was.
 	Partitions(ctx context.Context, counted bool) ([]Partition, error)
 	// Remove deletes the partition of that name. It is no error if there is none.
 	Remove(ctx context.Context, name string) error

@@ -28,11 +28,13 @@ type Handler struct {
 	Auth       *auth.Store
 	TenantName func(uint32) string
 	Timeout    time.Duration
+	Wait       time.Duration // for a count of all rows, before an answer goes without it; 0 means 5 s
 	Log        *slog.Logger
 
-	mu    sync.Mutex
-	parts []storage.Partition
-	at    time.Time
+	mu       sync.Mutex
+	parts    []storage.Partition // as counted last
+	at       time.Time
+	counting chan struct{} // closed when the count under way ends; nil without one
 }
 
 // Class is a class of retention and what lies there.
@@ -82,7 +84,7 @@ func (h *Handler) Routes(mux *http.ServeMux) {
 			v, err := f(ctx, r)
 			if err != nil {
 				if ctx.Err() == context.DeadlineExceeded {
-					err = answer.Errorf(http.StatusGatewayTimeout, "timeout", "the rows could not be counted within %v", h.Timeout)
+					err = answer.Errorf(http.StatusGatewayTimeout, "timeout", "the store did not answer within %v", h.Timeout)
 				}
 				var e *answer.Error
 				if !errors.As(err, &e) && r.Context().Err() == nil {
@@ -96,25 +98,71 @@ func (h *Handler) Routes(mux *http.ServeMux) {
 	}
 }
 
-// fresh is how long a count of all rows serves the next request.
-const fresh = 15 * time.Second
+// How long a count of all rows serves the next request, and may take.
+const (
+	fresh   = 15 * time.Second
+	longest = 10 * time.Minute
+)
 
-// partitions lists all partitions with their shares; nil where the store has none.
-func (h *Handler) partitions(ctx context.Context) ([]storage.Partition, error) {
+// partitions lists all partitions; nil where the store has none. Shares are counted beside the request, and only days that are new or not
+// over have to be: where that takes longer than a request should, those of the last count are given, or none, and counting is true.
+func (h *Handler) partitions(ctx context.Context) (parts []storage.Partition, counting bool, err error) {
 	p, ok := h.Store.(storage.Partitioned)
 	if !ok {
-		return nil, nil
+		return nil, false, nil
+	}
+	h.mu.Lock()
+	if !h.at.IsZero() && time.Since(h.at) < fresh {
+		defer h.mu.Unlock()
+		return h.parts, false, nil
+	}
+	done := h.counting
+	if done == nil {
+		done = make(chan struct{})
+		h.counting = done
+		go h.count(p, done)
+	}
+	h.mu.Unlock()
+	wait := h.Wait
+	if wait == 0 {
+		wait = 5 * time.Second
+	}
+	begun := time.Now()
+	select {
+	case <-done:
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	h.mu.Lock()
+	parts, at := h.parts, h.at
+	h.mu.Unlock()
+	if at.After(begun) {
+		return parts, false, nil
+	}
+	if at.IsZero() {
+		if parts, err = p.Partitions(ctx, false); err != nil {
+			return nil, false, err
+		}
+	}
+	return parts, true, nil
+}
+
+// count counts the shares. The store is closed after the last request has gone, which ends it.
+func (h *Handler) count(p storage.Partitioned, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	parts, err := p.Partitions(ctx, true)
+	if err != nil {
+		h.Log.Warn("cannot count the rows of tenants and namespaces", "error", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.at.IsZero() || time.Since(h.at) > fresh {
-		parts, err := p.Partitions(ctx, true)
-		if err != nil {
-			return nil, err
-		}
+	if err == nil {
 		h.parts, h.at = parts, time.Now()
 	}
-	return h.parts, nil
+	h.counting = nil
+	close(done)
 }
 
 // visible narrows partitions to what the principal may see; their rows and bytes are then those of its shares.
@@ -156,7 +204,7 @@ func (h *Handler) storage(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts, err := h.partitions(ctx)
+	parts, counting, err := h.partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +213,7 @@ func (h *Handler) storage(ctx context.Context, r *http.Request) (any, error) {
 	for i, p := range parts {
 		list[i] = Part{Name: p.Name, Class: p.Class, Day: p.Day, Rows: p.Rows, Bytes: p.Bytes}
 	}
-	ans := map[string]any{"type": h.Type, "partitions": list, "usage": h.usage(parts)}
+	ans := map[string]any{"type": h.Type, "partitions": list, "usage": h.usage(parts), "counting": counting}
 	rows, bytes := int64(0), int64(0)
 	for _, p := range parts {
 		rows, bytes = rows+p.Rows, bytes+p.Bytes
@@ -266,14 +314,15 @@ func (h *Handler) plan(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	now := time.Now()
-	removals := []Part{}
+	removals, counting := []Part{}, false
 	rows, bytes := int64(0), int64(0)
 	if h.Keeper != nil {
-		plan, err := h.Keeper.Plan(ctx, now, now.Add(until))
+		parts, c, err := h.partitions(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, x := range plan {
+		counting = c
+		for _, x := range retention.Plan(parts, h.Keeper.Limits(), now, now.Add(until)) {
 			for _, p := range h.visible(who, []storage.Partition{x.Partition}) {
 				at := x.At.UTC()
 				part := Part{Name: p.Name, Class: p.Class, Day: p.Day, Rows: p.Rows, Bytes: p.Bytes, Reason: x.Reason, At: &at}
@@ -285,5 +334,5 @@ func (h *Handler) plan(ctx context.Context, r *http.Request) (any, error) {
 			}
 		}
 	}
-	return map[string]any{"until": event.FormatTime(now.Add(until).UnixNano()), "rows": rows, "bytes": bytes, "removals": removals}, nil
+	return map[string]any{"until": event.FormatTime(now.Add(until).UnixNano()), "rows": rows, "bytes": bytes, "removals": removals, "counting": counting}, nil
 }

@@ -38,7 +38,8 @@ type bulk struct {
 type doc struct {
 	event int // index into the batch
 	index string
-	end   int // of its lines in the body
+	at    int64 // time of the event
+	end   int   // of its lines in the body
 }
 
 // Append is storage.Store's. The events of a batch go out in several requests at once.
@@ -75,12 +76,6 @@ func (s *Store) Append(ctx context.Context, b *storage.Batch) error {
 		return err
 	}
 	for r := range s.split(b, stored, days) {
-		for _, name := range r.indices() {
-			if err := s.retry(ctx, func() error { return s.ensure(ctx, name) }); err != nil {
-				group.Wait()
-				return err
-			}
-		}
 		places <- struct{}{}
 		group.Go(func() {
 			defer func() { <-places }()
@@ -124,7 +119,7 @@ func (s *Store) again(ctx context.Context, b *storage.Batch) (stored map[string]
 // split yields the events of a batch that are not stored as requests; those that are too old are rejected on the way.
 func (s *Store) split(b *storage.Batch, stored map[string]bool, days map[int]string) func(yield func(*bulk) bool) {
 	return func(yield func(*bulk) bool) {
-		now := time.Now()
+		now, limits := time.Now(), s.Limits()
 		// Of a batch that would be one request both halves go out at once.
 		most := min(bulkDocs, max(500, (len(b.Events)+s.o.Requests-1)/s.o.Requests))
 		var enc encoder
@@ -135,7 +130,7 @@ func (s *Store) split(b *storage.Batch, stored map[string]bool, days map[int]str
 				continue
 			}
 			class := s.class(b.Tenant, e)
-			if age := s.limits[class].Age; e.Time < 0 || age > 0 && e.Time < now.Add(-age).UnixNano() {
+			if age := limits[class].Age; e.Time < 0 || age > 0 && e.Time < now.Add(-age).UnixNano() {
 				b.Rejected = append(b.Rejected, storage.Rejection{Index: i, Reason: "older than the retention"})
 				s.drop(tooOld, 1)
 				continue
@@ -145,7 +140,7 @@ func (s *Store) split(b *storage.Batch, stored map[string]bool, days map[int]str
 				index = s.name.Of(b.Tenant, shown(class), e)
 			}
 			r.body = enc.append(r.body, index, s.o.Server, b.Tenant, b.Seq, e)
-			r.docs = append(r.docs, doc{i, index, len(r.body)})
+			r.docs = append(r.docs, doc{i, index, e.Time, len(r.body)})
 			if len(r.body) >= bulkBytes || len(r.docs) >= most {
 				if !yield(r) {
 					return
@@ -172,6 +167,14 @@ func (r *bulk) indices() (names []string) {
 // send sends a request until each of its documents is stored or rejected for good.
 func (s *Store) send(ctx context.Context, r *bulk) (rejections []storage.Rejection, err error) {
 	err = s.retry(ctx, func() error {
+		for i := range r.docs {
+			if i > 0 && r.docs[i].index == r.docs[i-1].index {
+				continue
+			}
+			if err := s.ensure(ctx, r.docs[i].index, r.docs[i].at); err != nil {
+				return err
+			}
+		}
 		left, more, err := s.sendOnce(ctx, r)
 		rejections = append(rejections, more...)
 		if left != nil {
@@ -280,7 +283,7 @@ func (r *bulk) lines(i int) []byte {
 
 func (r *bulk) add(from *bulk, i int) {
 	r.body = append(r.body, from.lines(i)...)
-	r.docs = append(r.docs, doc{from.docs[i].event, from.docs[i].index, len(r.body)})
+	r.docs = append(r.docs, doc{from.docs[i].event, from.docs[i].index, from.docs[i].at, len(r.body)})
 }
 
 func (r *bulk) halves() (halves [2]*bulk) {

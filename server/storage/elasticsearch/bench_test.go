@@ -67,7 +67,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.Fatal(err)
 		}
 		index := s.name.Of(0, "", &event.Event{Time: time.Now().UnixNano()})
-		if err := s.ensure(context.Background(), index); err != nil {
+		if err := s.ensure(context.Background(), index, 0); err != nil {
 			b.Fatal(err)
 		}
 		es, err := elastic.NewClient(elastic.Config{Addresses: cluster.Addresses})

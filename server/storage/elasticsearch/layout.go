@@ -24,10 +24,10 @@ type object = query.DSL
 
 func keyword() object { return object{"type": "keyword"} }
 
-func mappings() object {
+func mappings(until string) object {
 	return object{
 		"dynamic": "strict",
-		"_meta":   object{"tally_layout": layoutVersion},
+		"_meta":   object{"tally_layout": layoutVersion, "tally_until": until},
 		"properties": object{
 			query.ElasticTime:   object{"type": "date_nanos", "format": "strict_date_optional_time_nanos"},
 			query.ElasticID:     keyword(),
@@ -48,8 +48,8 @@ func mappings() object {
 	}
 }
 
-// index is the body of a request that makes an index.
-func (s *Store) index() object {
+// index is the body of a request that makes an index; until is the last day that its name stands for, empty for none.
+func (s *Store) index(until string) object {
 	return object{
 		"settings": object{"index": object{
 			"number_of_shards":   s.o.Shards,
@@ -57,15 +57,15 @@ func (s *Store) index() object {
 			"max_regex_length":   100_000,
 			"codec":              "best_compression",
 		}},
-		"mappings": mappings(),
+		"mappings": mappings(until),
 		"aliases":  object{s.alias: object{}},
 	}
 }
 
-// template is the same for indices that Elasticsearch makes by itself, where one was deleted under a bulk request. The longer of two
-// prefixes wins.
+// template keeps Elasticsearch from making indices by itself where one was deleted under a bulk request, with mappings of its own mind. The
+// longer of two prefixes wins.
 func (s *Store) template() object {
-	return object{"index_patterns": []string{s.name.Pattern()}, "priority": 200 + len(s.name.Pattern()), "template": s.index(), "_meta": object{"tally_layout": layoutVersion}}
+	return object{"index_patterns": []string{s.name.Pattern()}, "priority": 200 + len(s.name.Pattern()), "allow_auto_create": false, "template": s.index("")}
 }
 
 func mustJSON(v any) []byte {

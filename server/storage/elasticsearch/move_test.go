@@ -73,7 +73,7 @@ func TestMove(t *testing.T) {
 	}
 
 	o := options(dir)
-	yml := fmt.Sprintf("storage: {type: elasticsearch, elasticsearch: {addresses: [%q], index: %q, replicas: 0}}\n", o.Addresses[0], o.Index)
+	yml := fmt.Sprintf("storage: {type: elasticsearch, elasticsearch: {addresses: [%q], index: %q, replicas: 0}}\nretention: {rules: [{name: odd, namespace: ns1, age: 400d}]}\n", o.Addresses[0], o.Index)
 	file := filepath.Join(t.TempDir(), "tally.yml")
 	if err := os.WriteFile(file, []byte(yml), 0o600); err != nil {
 		t.Fatal(err)
@@ -111,6 +111,7 @@ func TestMove(t *testing.T) {
 			t.Errorf("%s: the answers differ: %.300v\nand %.300v", q, got[q], want[q])
 		}
 	}
+	stored(t, s)
 	push(s, "s", `{"accepted":0,"duplicates":10000`)
 	push(s, "t", `{"accepted":10000,"duplicates":0`)
 	s.WaitCount("*", 2*moved, time.Minute)
@@ -130,5 +131,35 @@ func TestMove(t *testing.T) {
 	s = rig.NewServer(t, dir, yml).Start()
 	if n := s.Count("*"); n != 2*moved {
 		t.Errorf("%d events after another copy, want %d", n, 2*moved)
+	}
+}
+
+// stored holds that retention and usage are told of Elasticsearch as of the embedded store.
+func stored(t *testing.T, s *rig.Server) {
+	t.Helper()
+	var a struct {
+		Rows    int
+		Classes []struct {
+			Name  string
+			Rows  int
+			Bytes int
+		}
+		Usage      []struct{ Tenant, Namespace string }
+		Partitions []struct{ Name, Class, Day string }
+		Removals   []struct{ Class, Reason string }
+	}
+	if err := s.Get("/api/v1/storage", nil, &a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Rows != moved || len(a.Classes) != 2 || a.Classes[1].Name != "odd" || a.Classes[1].Rows != moved/2 || a.Classes[1].Bytes == 0 || len(a.Usage) != 2 || a.Usage[0].Tenant != "default" || len(a.Partitions) != 4 {
+		t.Errorf("storage: %+v", a)
+	}
+	if err := s.Get("/api/v1/storage/plan", url.Values{"until": {"500d"}}, &a); err != nil || len(a.Removals) != 2 || a.Removals[0].Class != "odd" || a.Removals[0].Reason != "age" {
+		t.Errorf("plan: %+v, %v", a.Removals, err)
+	}
+	c := exec.Command(rig.Tally(t), "storage")
+	c.Env = append(os.Environ(), "TALLY_URL=http://"+s.HTTP, "TALLY_USER=admin", "TALLY_PASSWORD="+rig.Password)
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "elasticsearch: 30000 events") || !strings.Contains(string(out), "ns1") {
+		t.Errorf("tally storage: %v\n%s", err, out)
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tallylog/tally/event"
-	"github.com/tallylog/tally/server/query"
 	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
@@ -18,10 +19,16 @@ import (
 
 var _ storage.Partitioned = (*Store)(nil)
 
-func (o *Options) limits() map[string]retention.Limit {
-	all := map[string]retention.Limit{retention.Default: {Age: o.Retention, Size: o.MaxBytes}}
+// class is a class of retention as the _meta of the index template keeps it: it outlives its rule, and this process.
+type class struct {
+	retention.Limit
+	Removed string `json:"removed,omitempty"` // the newest day that was removed
+}
+
+func (o *Options) classes() map[string]*class {
+	all := map[string]*class{retention.Default: {Limit: retention.Limit{Age: o.Retention, Size: o.MaxBytes}}}
 	for _, r := range o.Rules {
-		all[r.Name] = r.Limit
+		all[r.Name] = &class{Limit: r.Limit}
 	}
 	return all
 }
@@ -42,73 +49,144 @@ func shown(class string) string {
 	return class
 }
 
-// Limits are those of all classes that there are rules for.
-func (s *Store) Limits() map[string]retention.Limit { return s.limits }
+// Limits are those of all classes, also of those that have indices but no rule any more, once Elasticsearch has answered.
+func (s *Store) Limits() map[string]retention.Limit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]retention.Limit{}
+	for name, c := range s.classes {
+		all[name] = c.Limit
+	}
+	return all
+}
 
-// Partitions is storage.Partitioned's. A partition is an index, and its day that of its newest event.
+// prepare makes sure that the index template is there, and that the classes in it are known.
+func (s *Store) prepare(ctx context.Context) error {
+	s.mu.Lock()
+	done := s.prepared
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	return s.putTemplate(ctx, retention.Default, "")
+}
+
+// putTemplate writes the index template, with what it says of classes that are not ours, and of days that were removed before; gone is
+// the newest of class name, if it is newer.
+func (s *Store) putTemplate(ctx context.Context, name, gone string) error {
+	s.templateMu.Lock()
+	defer s.templateMu.Unlock()
+	path := "/_index_template/" + url.PathEscape(s.alias)
+	var was struct {
+		List []struct {
+			Template struct {
+				Meta struct {
+					Classes map[string]*class `json:"tally_classes"`
+				} `json:"_meta"`
+			} `json:"index_template"`
+		} `json:"index_templates"`
+	}
+	if err := s.c.get(ctx, http.MethodGet, path, nil, &was); err != nil && status(err) != http.StatusNotFound {
+		return fmt.Errorf("cannot look at the index template: %w", err)
+	}
+	all := s.o.classes()
+	for _, x := range was.List {
+		for name, c := range x.Template.Meta.Classes {
+			if all[name] == nil {
+				all[name] = c
+			}
+			all[name].Removed = c.Removed
+		}
+	}
+	if all[name] == nil {
+		all[name] = &class{}
+	}
+	all[name].Removed = max(all[name].Removed, gone)
+	body := s.template()
+	body["_meta"] = object{"tally_layout": layoutVersion, "tally_classes": all}
+	if _, err := s.c.do(ctx, http.MethodPut, path, mustJSON(body)); err != nil {
+		return fmt.Errorf("cannot put the index template: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.classes, s.prepared = all, true
+	return nil
+}
+
+// Partitions is storage.Partitioned's. A partition is an index, and its day the last one that its name stands for. Only where there are new
+// events of an index are its namespaces counted again.
 func (s *Store) Partitions(ctx context.Context, counted bool) ([]storage.Partition, error) {
-	list, err := s.Indices(ctx)
-	if err != nil {
+	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
-	parts := make([]storage.Partition, 0, len(list))
-	for _, x := range list {
-		p := storage.Partition{Name: x.Name, Class: indices.Class(x.Name), Bytes: x.Bytes, Day: time.Unix(0, x.Newest).UTC().Format(time.DateOnly)}
+	var stats struct {
+		Indices map[string]struct {
+			Primaries struct{ Docs struct{ Count int64 } }
+			Total     struct {
+				Store struct {
+					Size int64 `json:"size_in_bytes"`
+				}
+			}
+		}
+	}
+	if err := s.c.get(ctx, http.MethodGet, s.path("_stats/docs,store"), nil, &stats); err != nil {
+		if status(err) == http.StatusNotFound {
+			return nil, nil
+		}
+		return nil, searchError(ctx, err)
+	}
+	var meta map[string]struct {
+		Mappings struct {
+			Meta struct {
+				Until string `json:"tally_until"`
+			} `json:"_meta"`
+		}
+	}
+	if err := s.c.get(ctx, http.MethodGet, s.path("_mapping")+"&filter_path=*.mappings._meta", nil, &meta); err != nil {
+		return nil, searchError(ctx, err)
+	}
+	parts := make([]storage.Partition, 0, len(stats.Indices))
+	for _, name := range slices.Sorted(maps.Keys(stats.Indices)) {
+		x := stats.Indices[name]
+		p := storage.Partition{Name: name, Class: indices.Class(name), Day: meta[name].Mappings.Meta.Until, Bytes: x.Total.Store.Size, Rows: x.Primaries.Docs.Count}
 		if p.Class == "" {
 			p.Class = retention.Default
 		}
-		if x.Rows == 0 { // just made
-			p.Day = time.Now().UTC().Format(time.DateOnly)
-		}
 		if counted {
-			p.Rows = x.Rows
-			for _, tenant := range x.Tenants {
-				shares, err := s.shares(ctx, &x, tenant)
-				if err != nil {
-					return nil, err
-				}
-				p.Shares = append(p.Shares, shares...)
+			var err error
+			if p.Shares, err = s.shares(ctx, &p); err != nil {
+				return nil, err
 			}
 		}
 		parts = append(parts, p)
 	}
-	slices.SortStableFunc(parts, func(a, b storage.Partition) int {
-		if a.Day < b.Day {
-			return -1
-		} else if a.Day > b.Day {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(parts, func(a, b storage.Partition) int { return strings.Compare(a.Day, b.Day) })
 	return parts, nil
-}
-
-// shares parts what a tenant has in an index among its namespaces.
-func (s *Store) shares(ctx context.Context, x *Index, tenant uint32) (shares []storage.Share, err error) {
-	q := and([]object{{"term": object{"_index": x.Name}}, {"term": object{docTenant: tenant}}})
-	err = s.terms(ctx, q, []string{query.NamespaceField}, func(values []string, n int64) error {
-		shares = append(shares, storage.Share{Tenant: tenant, Namespace: values[0], Rows: n, Bytes: x.Bytes * n / max(x.Rows, 1)})
-		return nil
-	})
-	return shares, err
 }
 
 // Remove is storage.Partitioned's.
 func (s *Store) Remove(ctx context.Context, name string) error {
-	if !slices.ContainsFunc(s.names(ctx), func(n string) bool { return n == name }) {
-		return nil // none of ours
+	var index map[string]struct {
+		Aliases  map[string]json.RawMessage
+		Mappings struct {
+			Meta struct {
+				Until string `json:"tally_until"`
+			} `json:"_meta"`
+		}
 	}
-	a, err := s.ask(ctx, object{"query": object{"term": object{"_index": name}}, "aggs": object{"newest": object{"max": object{"field": query.ElasticTime}}}})
+	err := s.c.get(ctx, http.MethodGet, "/"+url.PathEscape(name), nil, &index)
+	if _, ours := index[name].Aliases[s.alias]; status(err) == http.StatusNotFound || err == nil && !ours {
+		return nil
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot look at index %q: %w", name, err)
 	}
-	newest, err := a.value("newest")
-	if err != nil {
-		return err
+	c := indices.Class(name)
+	if c == "" {
+		c = retention.Default
 	}
-	class := indices.Class(name)
-	if class == "" {
-		class = retention.Default
+	if err := s.putTemplate(ctx, c, index[name].Mappings.Meta.Until); err != nil {
+		return err
 	}
 	s.forget([]string{name})
 	if _, err := s.c.do(ctx, http.MethodDelete, "/"+url.PathEscape(name), nil); err != nil && status(err) != http.StatusNotFound {
@@ -116,30 +194,22 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if newest > 0 {
-		s.removed[class] = max(s.removed[class], time.UnixMilli(int64(newest)).UTC().Truncate(24*time.Hour).Add(24*time.Hour).UnixNano())
-	}
+	delete(s.counted, name)
 	return nil
 }
 
-// names are those of all indices of the store; none where they cannot be listed.
-func (s *Store) names(ctx context.Context) (names []string) {
-	var all map[string]json.RawMessage
-	if s.c.get(ctx, http.MethodGet, "/"+url.PathEscape(s.alias)+"/_alias", nil, &all) == nil {
-		for name := range all {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// Horizon is storage.Partitioned's. What was removed by size is known since the store was opened.
+// Horizon is storage.Partitioned's. The days that were removed are known once Elasticsearch has answered; before, an event that is not found
+// is stored rather than refused.
 func (s *Store) Horizon(tenant uint32, e *event.Event) int64 {
-	class, at := s.class(tenant, e), int64(0)
-	if age := s.limits[class].Age; age > 0 {
-		at = time.Now().Add(-age).UnixNano()
-	}
+	name, at := s.class(tenant, e), int64(0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(at, s.removed[class])
+	c := s.classes[name]
+	if c.Age > 0 {
+		at = time.Now().Add(-c.Age).UnixNano()
+	}
+	if end, ok := storage.DayEnd(c.Removed); ok {
+		at = max(at, end.UnixNano())
+	}
+	return at
 }

@@ -134,7 +134,7 @@ func TestSystemHidden(t *testing.T) {
 	if _, err := d.Put(t.Context(), "a", []byte(`{"any":"thing"}`), Version{}); err != nil {
 		t.Fatal(err)
 	}
-	list, err := s.Indices(t.Context())
+	list, err := s.Partitions(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

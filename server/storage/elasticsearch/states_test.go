@@ -169,7 +169,7 @@ func TestRejected(t *testing.T) {
 	o := options(t.Name())
 	s := open(t, o)
 	index := s.name.Of(0, "", &event.Event{Time: time.Now().UnixNano()})
-	body := s.index()
+	body := s.index("")
 	properties := body["mappings"].(object)["properties"].(object)
 	properties[docMessage] = object{"type": "long"} // an index made by a version with another mind
 	put(t, http.MethodPut, "/"+index, string(mustJSON(body)))
@@ -215,7 +215,8 @@ func TestDeleted(t *testing.T) {
 	if n, err := s.Count(ctx, storage.Search{}); err != nil || n != 30 {
 		t.Errorf("%d events, %v; want 30", n, err)
 	}
-	s.limits[retention.Default] = retention.Limit{Age: 24 * time.Hour}
+	s.o.Retention = 24 * time.Hour
+	s.classes = s.o.classes()
 	parts, err := s.Partitions(ctx, true)
 	if err != nil || len(parts) != 3 || parts[0].Rows != 10 || len(parts[0].Shares) != 1 || parts[0].Shares[0].Rows != 10 || parts[0].Bytes == 0 {
 		t.Fatalf("partitions %+v, %v", parts, err)

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
@@ -26,8 +25,7 @@ type Store struct {
 	state state
 	days  *Documents // nil where this server is the only one
 
-	limits   map[string]retention.Limit // by class
-	caughtUp bool                       // the feeder's own: what comes now was not appended before
+	caughtUp bool // the feeder's own: what comes now was not appended before
 
 	stop    context.Context // done when Close begins
 	stopped context.CancelFunc
@@ -37,7 +35,10 @@ type Store struct {
 	prepared bool            // the template is there
 	known    map[string]bool // indices that are there and ours
 	dropped  map[string]int64
-	removed  map[string]int64 // by class: the end of the newest day removed
+	classes  map[string]*class            // those of the options, and of the template once it is there; never changed, but replaced
+	counted  map[string]storage.Partition // by name of the index: Rows and Shares
+
+	templateMu sync.Mutex // held while the template is read and written
 
 	appended  atomic.Uint64 // calls of Append that have returned
 	refreshMu sync.Mutex
@@ -56,7 +57,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}, removed: map[string]int64{}, limits: o.limits()}
+	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}, classes: o.classes(), counted: map[string]storage.Partition{}}
 	s.stop, s.stopped = context.WithCancel(context.Background())
 	s.appended.Store(1) // a process before this one may have written
 	if o.Server != "" {
@@ -66,25 +67,8 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes sure that the template is there.
-func (s *Store) prepare(ctx context.Context) error {
-	s.mu.Lock()
-	done := s.prepared
-	s.mu.Unlock()
-	if done {
-		return nil
-	}
-	if _, err := s.c.do(ctx, http.MethodPut, "/_index_template/"+url.PathEscape(s.alias), mustJSON(s.template())); err != nil {
-		return fmt.Errorf("cannot put the index template: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.prepared = true
-	return nil
-}
-
-// ensure makes sure that an index is there and ours.
-func (s *Store) ensure(ctx context.Context, name string) error {
+// ensure makes sure that an index is there and ours. One that it makes is for events like that of the time at.
+func (s *Store) ensure(ctx context.Context, name string, at int64) error {
 	s.mu.Lock()
 	done := s.known[name]
 	s.mu.Unlock()
@@ -103,10 +87,10 @@ func (s *Store) ensure(ctx context.Context, name string) error {
 	err := s.c.get(ctx, http.MethodGet, path, nil, &there)
 	switch {
 	case status(err) == http.StatusNotFound:
-		_, err := s.c.do(ctx, http.MethodPut, path, mustJSON(s.index()))
+		_, err := s.c.do(ctx, http.MethodPut, path, mustJSON(s.index(s.name.Until(at))))
 		var f *failure
 		if errors.As(err, &f) && f.Type == "resource_already_exists_exception" {
-			return s.ensure(ctx, name) // another server was first
+			return s.ensure(ctx, name, at) // another server was first
 		}
 		if err != nil {
 			return fmt.Errorf("cannot create index %q: %w", name, err)

@@ -1,11 +1,12 @@
 package elasticsearch
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/server/query"
 	"github.com/tallylog/tally/server/storage"
+	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
 
 // Usage is storage.Store's. While Elasticsearch cannot be asked it is a *storage.Unavailable.
@@ -125,61 +127,61 @@ func recovered(e *event.Event) (*event.Event, error) {
 	return r, nil
 }
 
-// Index is one index and what it holds.
-type Index struct {
-	Name           string
-	Tenants        []uint32 // mostly one
-	Rows, Bytes    int64
-	Oldest, Newest int64 // times of events, nanoseconds since 1970, to the millisecond; 0 where there are none
-}
-
-// Indices lists the indices of the store, the oldest first.
-func (s *Store) Indices(ctx context.Context) ([]Index, error) {
-	if err := s.settle(ctx); err != nil {
-		return nil, err
+// shares parts what is in an index among the namespaces. It looks at the list of terms, and at how many documents each has, not at the
+// documents, so it takes milliseconds however large the index is.
+func (s *Store) shares(ctx context.Context, p *storage.Partition) (shares []storage.Share, err error) {
+	s.mu.Lock()
+	was, ok := s.counted[p.Name]
+	s.mu.Unlock()
+	if ok && was.Rows == p.Rows {
+		return slices.Clone(was.Shares), nil
 	}
-	var stats struct {
-		Indices map[string]struct {
-			Total struct {
-				Store struct {
-					Size int64 `json:"size_in_bytes"`
-				}
+	tenant, rest := indices.Tenant(p.Name), p.Rows
+	path := "/" + url.PathEscape(p.Name)
+	const most = 1000
+	key, _ := query.ElasticTerms(query.NamespaceField)
+	for after := ""; ; {
+		var list struct{ Terms []string }
+		body := object{"field": query.ElasticFields, "string": key, "size": most, "timeout": "30s"}
+		if after != "" {
+			body["search_after"] = after
+		}
+		if err := s.c.get(ctx, http.MethodPost, path+"/_terms_enum", mustJSON(body), &list); err != nil {
+			return nil, searchError(ctx, err)
+		}
+		if len(list.Terms) == 0 {
+			break
+		}
+		filters := object{}
+		for _, term := range list.Terms {
+			filters[term] = object{"term": object{query.ElasticFields: term}}
+		}
+		var a answer
+		if err := s.searchFor(ctx, path+"/_search?ignore_unavailable=true", object{"size": 0, "aggs": object{"n": object{"filters": object{"filters": filters}}}}, &a); err != nil {
+			return nil, err
+		}
+		var n struct{ Buckets map[string]bucket }
+		if err := json.Unmarshal(a.Aggs["n"], &n); err != nil {
+			return nil, fmt.Errorf("cannot understand an aggregation of Elasticsearch: %w", err)
+		}
+		for _, term := range list.Terms {
+			_, v, _ := query.ElasticFieldOf(term)
+			if c := n.Buckets[term].Count; c > 0 {
+				shares, rest = append(shares, storage.Share{Tenant: tenant, Namespace: v, Rows: c}), rest-c
 			}
 		}
+		if after = list.Terms[len(list.Terms)-1]; len(list.Terms) < most {
+			break
+		}
 	}
-	if err := s.c.get(ctx, http.MethodGet, s.path("_stats/store"), nil, &stats); err != nil {
-		if status(err) == http.StatusNotFound {
-			return nil, nil
-		}
-		return nil, searchError(ctx, err)
+	if rest > 0 {
+		shares = append(shares, storage.Share{Tenant: tenant, Rows: rest})
 	}
-	var list []Index
-	for name, st := range stats.Indices {
-		x := Index{Name: name, Bytes: st.Total.Store.Size}
-		a, err := s.ask(ctx, object{
-			"query": object{"bool": object{"filter": []object{{"term": object{"_index": name}}}}}, "track_total_hits": true,
-			"aggs": object{
-				"oldest": object{"min": object{"field": query.ElasticTime}}, "newest": object{"max": object{"field": query.ElasticTime}},
-				"tenants": object{"terms": object{"field": docTenant, "size": 10_000}},
-			},
-		})
-		if err != nil {
-			return nil, err
-		}
-		oldest, err1 := a.value("oldest")
-		newest, err2 := a.value("newest")
-		tenants, err3 := numberBuckets(a.Aggs["tenants"])
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return nil, err
-		}
-		for _, t := range tenants {
-			x.Tenants = append(x.Tenants, uint32(t))
-		}
-		if x.Rows = a.Hits.Total.Value; x.Rows > 0 {
-			x.Oldest, x.Newest = int64(oldest)*int64(time.Millisecond), int64(newest)*int64(time.Millisecond)
-		}
-		list = append(list, x)
+	for i := range shares {
+		shares[i].Bytes = int64(float64(p.Bytes) * float64(shares[i].Rows) / float64(p.Rows))
 	}
-	slices.SortFunc(list, func(a, b Index) int { return cmp.Or(cmp.Compare(a.Newest, b.Newest), cmp.Compare(a.Name, b.Name)) })
-	return list, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counted[p.Name] = storage.Partition{Rows: p.Rows, Shares: slices.Clone(shares)}
+	return shares, nil
 }

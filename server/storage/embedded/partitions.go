@@ -8,15 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
-
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/backup"
-	"github.com/tallylog/tally/server/query"
 	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 )
@@ -37,14 +34,12 @@ func (s *Store) Partitions(ctx context.Context, counted bool) ([]storage.Partiti
 		if err != nil {
 			return nil, err
 		}
-		for i := range list {
-			if counted {
-				if err := s.share(ctx, c, &list[i]); err != nil {
-					return nil, err
-				}
-			}
-		}
 		all = append(all, list...)
+	}
+	if counted {
+		if err := s.share(ctx, all); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(all, func(a, b storage.Partition) int { return strings.Compare(a.Day, b.Day) })
 	return all, nil
@@ -63,7 +58,7 @@ func (c *class) days() ([]storage.Partition, error) {
 			continue
 		}
 		p := storage.Partition{Name: c.name + "/" + d.Name(), Class: c.name, Day: day.Format(time.DateOnly)}
-		p.Bytes = size(filepath.Join(c.dir, "partitions", d.Name()))
+		p.Bytes, p.Rows = size(filepath.Join(c.dir, "partitions", d.Name())), rowsOn(filepath.Join(c.dir, "partitions", d.Name()))
 		list = append(list, p)
 	}
 	return list, nil
@@ -82,55 +77,8 @@ func size(dir string) (n int64) {
 	return n
 }
 
-// counted is the result of a count, good while the day is as large as it was then.
-type counted struct {
-	bytes, rows int64
-	shares      []storage.Share
-}
-
-// share counts the rows of a day, by tenant and namespace. Days that nothing was written to since the last time are not counted again.
-func (s *Store) share(ctx context.Context, c *class, p *storage.Partition) error {
-	s.countMu.Lock()
-	was, ok := s.counts[p.Name]
-	s.countMu.Unlock()
-	if ok && was.bytes == p.Bytes {
-		p.Rows, p.Shares = was.rows, slices.Clone(was.shares)
-		return nil
-	}
-	end, _ := storage.DayEnd(p.Day)
-	text := timeFilter(end.AddDate(0, 0, -1).UnixNano(), end.UnixNano()) + " | stats by (" + column(namespaceField) + ") count() as " + colResult
-	for _, tenant := range s.tenants.all() {
-		err := s.runIn(ctx, []*class{c}, []logstorage.TenantID{tenant}, text, func(b *block) error {
-			counts, names := b.column(colResult), b.column(columnOf(namespaceField))
-			for i := range b.n {
-				n, err := strconv.ParseInt(counts[i], 10, 64)
-				if err != nil {
-					return fmt.Errorf("cannot read %q rows: %w", counts[i], err)
-				}
-				p.Rows += n
-				p.Shares = append(p.Shares, storage.Share{Tenant: tenant.AccountID, Namespace: strings.Clone(query.FieldValue(names[i])), Rows: n})
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("cannot count the rows of %q: %w", p.Name, err)
-		}
-	}
-	for i := range p.Shares {
-		p.Shares[i].Bytes = int64(float64(p.Bytes) * float64(p.Shares[i].Rows) / float64(p.Rows))
-	}
-	if p.Day < time.Now().UTC().Format(time.DateOnly) {
-		s.countMu.Lock()
-		defer s.countMu.Unlock()
-		s.counts[p.Name] = counted{p.Bytes, p.Rows, slices.Clone(p.Shares)}
-	}
-	return nil
-}
-
-const namespaceField = "kubernetes.namespace"
-
-// Remove is storage.Partitioned's. logstorage cannot remove a single day, so the class is closed meanwhile: that takes well under a
-// second, but searches that began before are waited for, and those that come wait.
+// Remove is storage.Partitioned's. logstorage cannot remove a single day, so the class is closed meanwhile: for tens of milliseconds, but
+// searches that began before are waited for, and those that come wait.
 func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := s.gate.enter(); err != nil {
 		return err
@@ -146,30 +94,39 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := s.noteRemoved(c.name, day.Format(time.DateOnly)); err != nil {
 		return err
 	}
-	if err := lockWithin(ctx, c); err != nil {
-		return fmt.Errorf("cannot remove %q: %w", name, err)
-	}
-	defer c.use.Unlock()
-	c.ls.MustClose()
-	defer func() { c.ls = s.openRows(c) }()
+	failpoint.Here("remove.noted")
 	trash := filepath.Join(s.dir, "trash", className+"-"+folder)
-	if err := os.MkdirAll(filepath.Dir(trash), 0o755); err != nil {
-		return fmt.Errorf("cannot remove %q: %w", name, err)
+	if err = os.MkdirAll(filepath.Dir(trash), 0o755); err == nil {
+		err = s.takeOut(ctx, c, folder, trash)
 	}
-	err = os.Rename(filepath.Join(c.dir, "partitions", folder), trash) // whole or not at all, also over a crash
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = syncDir(filepath.Join(c.dir, "partitions"))
-	}
-	if err == nil {
+	if err == nil { // searches go on meanwhile
 		err = os.RemoveAll(trash)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot remove %q: %w", name, err)
 	}
+	failpoint.Here("remove.deleted")
 	return nil
+}
+
+// takeOut moves the folder of a day out of a class, whole or not at all, also over a crash: what lies in the trash goes at the next start.
+func (s *Store) takeOut(ctx context.Context, c *class, folder, trash string) error {
+	if err := lockWithin(ctx, c); err != nil {
+		return err
+	}
+	defer c.use.Unlock()
+	c.ls.MustClose()
+	defer func() { c.ls = s.openRows(c) }()
+	failpoint.Here("remove.closed")
+	err := os.Rename(filepath.Join(c.dir, "partitions", folder), trash)
+	failpoint.Here("remove.renamed")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Join(c.dir, "partitions"))
 }
 
 // patience is how long a removal gives the searches under way before it makes new ones wait.

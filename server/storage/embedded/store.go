@@ -136,6 +136,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.ReadOnly {
 		return s, nil
 	}
+	s.readCounts()
 	highest, err := s.findStored(s.stop)
 	if err == nil {
 		err = s.planEpochs(highest)

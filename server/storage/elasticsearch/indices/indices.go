@@ -154,6 +154,41 @@ func (n *Names) Alias() string { return strings.TrimRight(n.prefix, "-._") + "~e
 // Pattern matches all names.
 func (n *Names) Pattern() string { return n.prefix + "*" }
 
+// Until is the last UTC day that the name of the index for an event of that time stands for, as yyyy-mm-dd; empty where the template has no
+// year, so that a name is used without end, or again.
+func (n *Names) Until(at int64) string {
+	layouts := ""
+	for _, p := range n.parts {
+		layouts += p.layout
+	}
+	t := time.Unix(0, at).UTC()
+	month, day := strings.Contains(layouts, "01"), strings.Contains(layouts, "02")
+	switch {
+	case !strings.Contains(layouts, "2006"):
+		return ""
+	case !month:
+		t = time.Date(t.Year(), 12, 31, 0, 0, 0, 0, time.UTC)
+	case !day:
+		t = time.Date(t.Year(), t.Month()+1, 0, 0, 0, 0, 0, time.UTC)
+	}
+	return t.Format(time.DateOnly)
+}
+
+// Dated tells whether names stand for days, months or years, so that their indices can be deleted one day.
+func (n *Names) Dated() bool { return n.Until(0) != "" }
+
+var tenantPart = regexp.MustCompile(`^[^~]*~([0-9]+)-(~|[^~]*$)`)
+
+// Tenant is the number of the tenant in a name that Of made; 0 for the first.
+func Tenant(name string) uint32 {
+	m := tenantPart.FindStringSubmatch(name)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(m[1], 10, 32)
+	return uint32(n)
+}
+
 var classPart = regexp.MustCompile(`~([a-z0-9-]+)~-`)
 
 // Class is the class of retention in a name that Of made; empty for the first.
