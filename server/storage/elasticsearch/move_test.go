@@ -159,7 +159,7 @@ func stored(t *testing.T, s *rig.Server) {
 	}
 	c := exec.Command(rig.Tally(t), "storage")
 	c.Env = append(os.Environ(), "TALLY_URL=http://"+s.HTTP, "TALLY_USER=admin", "TALLY_PASSWORD="+rig.Password)
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "elasticsearch: 30000 events") || !strings.Contains(string(out), "ns1") {
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), `"namespace":"ns1","rows":15000`) {
 		t.Errorf("tally storage: %v\n%s", err, out)
 	}
 }
