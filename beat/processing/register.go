@@ -26,7 +26,7 @@ type direct processors.Constructor
 
 func (d direct) Plugin() processors.Constructor { return processors.Constructor(d) }
 
-// Check refuses processors of ours that cannot be made, in a list of processors, under if too. libbeat makes those of an input when the
+// Check refuses processors of ours that cannot be made, in a list of processors, under if as well. libbeat makes those of an input when the
 // input has begun to run: it would only log what is wrong, and read nothing. Others are left to libbeat, as some begin their work when they
 // are made.
 func Check(list []*common.Config) error {
