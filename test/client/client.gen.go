@@ -76,6 +76,11 @@ const (
 	ExportParamsOnErrorTrailer ExportParamsOnError = "trailer"
 )
 
+// Defines values for PushParamsTallyPositions.
+const (
+	Event PushParamsTallyPositions = "event"
+)
+
 // Defines values for PushParamsContentEncoding.
 const (
 	Gzip     PushParamsContentEncoding = "gzip"
@@ -474,9 +479,15 @@ type PushParams struct {
 	TallySource *string `json:"Tally-Source,omitempty"`
 
 	// TallyFrom Place of the first event in the sequence
-	TallyFrom       *int64                     `json:"Tally-From,omitempty"`
+	TallyFrom *int64 `json:"Tally-From,omitempty"`
+
+	// TallyPositions event: each event has the position, or is the control record, of its own @metadata.tally, as agents send them (docs/wire.md); excludes the two before
+	TallyPositions  *PushParamsTallyPositions  `json:"Tally-Positions,omitempty"`
 	ContentEncoding *PushParamsContentEncoding `json:"Content-Encoding,omitempty"`
 }
+
+// PushParamsTallyPositions defines parameters for Push.
+type PushParamsTallyPositions string
 
 // PushParamsContentEncoding defines parameters for Push.
 type PushParamsContentEncoding string
@@ -1970,15 +1981,26 @@ func NewPushRequestWithBody(server string, params *PushParams, contentType strin
 			req.Header.Set("Tally-From", headerParam1)
 		}
 
-		if params.ContentEncoding != nil {
+		if params.TallyPositions != nil {
 			var headerParam2 string
 
-			headerParam2, err = runtime.StyleParamWithLocation("simple", false, "Content-Encoding", runtime.ParamLocationHeader, *params.ContentEncoding)
+			headerParam2, err = runtime.StyleParamWithLocation("simple", false, "Tally-Positions", runtime.ParamLocationHeader, *params.TallyPositions)
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Content-Encoding", headerParam2)
+			req.Header.Set("Tally-Positions", headerParam2)
+		}
+
+		if params.ContentEncoding != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithLocation("simple", false, "Content-Encoding", runtime.ParamLocationHeader, *params.ContentEncoding)
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Content-Encoding", headerParam3)
 		}
 
 	}
