@@ -63,6 +63,9 @@ func (e *Encoder) prepare(f *frame, ev *beat.Event, b *bundle.Bundle) (ok bool) 
 	fields := once(ev.Fields)
 	_, hasMessage := fields["message"]
 	log, hasLog := fields["log"].(common.MapStr)
+	if m, plain := fields["log"].(map[string]interface{}); plain {
+		log, hasLog = m, true
+	}
 	_, hasOffset := log["offset"]
 	f.message, f.offset = !hasMessage, hasLog && !hasOffset
 

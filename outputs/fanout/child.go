@@ -123,7 +123,7 @@ func (c *child) push(p *parent, events []publisher.Event) {
 	c.ready.Signal()
 }
 
-// understood is what this child gets of a batch. Bundles go to output.logstash alone; control records to it, which gives them to
+// understood is what this child gets of a batch. Bundles go to our outputs logstash and file; control records to the first, which gives them to
 // nobody but Tally, and to output.tally, whose peer cannot be anything else.
 func (c *child) understood(events []publisher.Event) []publisher.Event {
 	switch c.kind {
@@ -131,6 +131,8 @@ func (c *child) understood(events []publisher.Event) []publisher.Event {
 		return events
 	case "tally":
 		return bundle.Expand(events)
+	case "file":
+		return bundle.WithoutControls(events)
 	}
 	return bundle.Expand(bundle.WithoutControls(events))
 }

@@ -18,10 +18,10 @@ func TestUnderstood(t *testing.T) {
 	control := publisher.Event{Content: beat.Event{Meta: common.MapStr{"tally": common.MapStr{"control": "lost"}}, Fields: common.MapStr{"message": "c"}}}
 	lines := publisher.Event{Content: beat.Event{Fields: common.MapStr{"log": common.MapStr{}}, Private: &bundle.Bundle{Lines: []bundle.Line{{Message: "a"}, {Message: "b"}}}}}
 	in := []publisher.Event{control, lines, control}
-	for kind, want := range map[string]int{"logstash": 3, "tally": 4, "file": 2, "elasticsearch": 2, "kafka": 2} {
+	for kind, want := range map[string]int{"logstash": 3, "tally": 4, "file": 1, "elasticsearch": 2, "kafka": 2} {
 		c := newChild(kind, kind, groupOf(0), logp.NewLogger("test"))
 		got := c.understood(in)
-		if len(got) != want || bundle.Has(got) != (kind == "logstash") {
+		if len(got) != want || bundle.Has(got) != (kind == "logstash" || kind == "file") {
 			t.Errorf("%s gets %d events, want %d", kind, len(got), want)
 		}
 		p := &parent{batch: &ended{}, observer: outputs.NewNilObserver()}

@@ -18,6 +18,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/testing"
 
 	"github.com/tallylog/tally/outputs/beatjson"
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // config has the options of libbeat's output.file, with its defaults. There rotate_on_startup is read but has no effect.
@@ -66,14 +67,14 @@ func New(_ outputs.IndexManager, info beat.Info, observer outputs.Observer, cfg 
 	if err := cfg.SetInt("bulk_max_size", -1, -1); err != nil {
 		return outputs.Fail(err)
 	}
-	encode, err := encoder(info, c.Codec)
+	encode, bundles, err := encoder(info, c.Codec)
 	if err != nil {
 		return outputs.Fail(err)
 	}
 	if c.Filename == "" {
 		c.Filename = info.Beat
 	}
-	o := &output{log: logp.NewLogger("file"), observer: observer, encode: encode, file: rotated{
+	o := &output{log: logp.NewLogger("file"), observer: observer, encode: encode, bundles: bundles, file: rotated{
 		path: filepath.Join(c.Path, c.Filename), dated: c.Suffix == libfile.SuffixDate, keep: int(c.NumberOfFiles),
 		max: int64(c.RotateEveryKb) << 10, perm: fs.FileMode(c.Permissions), fresh: c.RotateOnStartup, open: openFile, now: time.Now,
 	}}
@@ -81,11 +82,14 @@ func New(_ outputs.IndexManager, info beat.Info, observer outputs.Observer, cfg 
 	return outputs.Success(-1, -1, outputs.WithBackoff(o, c.Backoff.Init, c.Backoff.Max))
 }
 
-// encoder returns what appends an event to a buffer. libbeat's JSON without frills is ours to do.
-func encoder(info beat.Info, c codec.Config) (func([]byte, *beat.Event) ([]byte, error), error) {
+// encode appends line i of an event to a buffer; an event that is no bundle has one.
+type encode func(b []byte, e *beat.Event, i int) ([]byte, error)
+
+// encoder returns what appends an event to a buffer, and whether it knows bundles. libbeat's JSON without frills is ours to do.
+func encoder(info beat.Info, c codec.Config) (f encode, bundles bool, err error) {
 	made, err := codec.CreateEncoder(info, c)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var json struct {
 		Pretty     bool `config:"pretty"`
@@ -95,24 +99,30 @@ func encoder(info beat.Info, c codec.Config) (func([]byte, *beat.Event) ([]byte,
 	name := c.Namespace.Name()
 	if name == "json" {
 		if err := c.Namespace.Config().Unpack(&json); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if (name == "" || name == "json") && !json.Pretty && !json.LocalTime {
 		e := beatjson.New(info.Beat, info.Version, json.EscapeHTML)
-		return func(b []byte, ev *beat.Event) ([]byte, error) { return e.Append(b, ev), nil }, nil
+		return func(b []byte, ev *beat.Event, i int) ([]byte, error) {
+			if group := bundle.Of(ev); group != nil {
+				return e.AppendLine(b, ev, group, i), nil
+			}
+			return e.Append(b, ev), nil
+		}, true, nil
 	}
-	return func(b []byte, ev *beat.Event) ([]byte, error) {
+	return func(b []byte, ev *beat.Event, _ int) ([]byte, error) {
 		text, err := made.Encode(info.Beat, ev)
 		return append(b, text...), err
-	}, nil
+	}, false, nil
 }
 
 // output writes batches. It is a network client to libbeat, as only such a client may fail and be tried again.
 type output struct {
 	log      *logp.Logger
 	observer outputs.Observer
-	encode   func([]byte, *beat.Event) ([]byte, error)
+	encode   encode
+	bundles  bool // encode knows them
 
 	mu   sync.Mutex
 	file rotated
@@ -155,20 +165,24 @@ func (o *output) Publish(_ context.Context, batch publisher.Batch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	events := batch.Events()
-	o.observer.NewBatch(len(events))
+	if !o.bundles {
+		events = bundle.Expand(events)
+	}
+	n := bundle.Count(events)
+	o.observer.NewBatch(n)
 	written, err := o.write(events)
 	if err != nil {
 		o.observer.WriteError(err)
-		o.observer.Failed(len(events) - written)
-		o.log.Errorf("Writing to %s failed, %d events wait: %v", o.file.path, len(events)-written, err)
-		batch.RetryEvents(events[written:])
+		o.observer.Failed(n - written)
+		o.log.Errorf("Writing to %s failed, %d events wait: %v", o.file.path, n-written, err)
+		batch.RetryEvents(bundle.After(events, written))
 		return err
 	}
 	batch.ACK()
 	return nil
 }
 
-// write returns how many events need not be given again.
+// write returns how many lines of the events need not be given again.
 func (o *output) write(events []publisher.Event) (done int, err error) {
 	if err := o.file.ready(); err != nil {
 		return 0, err
@@ -186,31 +200,37 @@ func (o *output) write(events []publisher.Event) (done int, err error) {
 		o.buf, lines, lost = o.buf[:0], 0, 0
 		return nil
 	}
-	for i := range events {
+	add := func(e *beat.Event, i int) error {
 		start := len(o.buf)
-		line, err := o.encode(o.buf, &events[i].Content)
+		line, err := o.encode(o.buf, e, i)
 		if err != nil {
 			// A codec.format that asks for a field which the event has not: there is no line to write, now or later.
 			o.log.Errorf("Failed to serialize an event, it is not written: %v", err)
 			lost++
-			continue
+			return nil
 		}
 		line = append(line, '\n')
 		size := int64(len(line) - start)
 		if o.file.full(int64(start), size) {
 			o.buf = line[:start]
 			if err := flush(); err != nil {
-				return done, err
+				return err
 			}
 			if err := o.file.rotate(); err != nil {
-				return done, err
+				return err
 			}
 			line = append(line[:0], line[start:]...)
 		}
 		o.buf = line
-		lines++
-		if len(o.buf) >= flushAt {
-			if err := flush(); err != nil {
+		if lines++; len(o.buf) >= flushAt {
+			return flush()
+		}
+		return nil
+	}
+	for i := range events {
+		e := &events[i].Content
+		for k := range bundle.Lines(e) {
+			if err := add(e, k); err != nil {
 				return done, err
 			}
 		}
