@@ -194,7 +194,7 @@ func (d *Documents) CreateAll(ctx context.Context, ids []string, bodies [][]byte
 		return nil, fmt.Errorf("cannot write to %q: %w", d.index, err)
 	}
 	if len(a.Items) != len(ids) {
-		return nil, fmt.Errorf("Elasticsearch answers for %d of %d documents", len(a.Items), len(ids))
+		return nil, fmt.Errorf("answers for %d of %d documents came from Elasticsearch", len(a.Items), len(ids))
 	}
 	all := make([]json.RawMessage, len(ids))
 	var there []string
@@ -207,7 +207,7 @@ func (d *Documents) CreateAll(ctx context.Context, ids []string, bodies [][]byte
 		case it.Error != nil:
 			return nil, it.Error.failure(it.Status)
 		default:
-			return nil, fmt.Errorf("Elasticsearch answers %d for a document", it.Status)
+			return nil, fmt.Errorf("a document was answered with %d by Elasticsearch", it.Status)
 		}
 	}
 	if len(there) == 0 {
@@ -218,7 +218,7 @@ func (d *Documents) CreateAll(ctx context.Context, ids []string, bodies [][]byte
 		return nil, fmt.Errorf("cannot read of %q: %w", d.index, err)
 	}
 	if len(m.Docs) != len(there) {
-		return nil, fmt.Errorf("Elasticsearch answers for %d of %d documents", len(m.Docs), len(there))
+		return nil, fmt.Errorf("answers for %d of %d documents came from Elasticsearch", len(m.Docs), len(there))
 	}
 	for i, n := 0, 0; i < len(all); i++ {
 		if all[i] == nil {

@@ -103,6 +103,11 @@ func waits(t *testing.T, s *Store, seq uint64, want string, up bool, bad, good f
 		if strings.Contains(got, want) && answers == up {
 			break
 		}
+		select {
+		case err := <-done:
+			t.Fatalf("%s: append returns %v and does not wait", want, err)
+		default:
+		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the reason is %q (up %v), want %q (up %v)", got, answers, want, up)
 		}

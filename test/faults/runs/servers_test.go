@@ -169,7 +169,8 @@ func (h *herd) stored(seed int64) map[string]int {
 // check waits until all of a model is in Elasticsearch, and compares.
 func (h *herd) check(m *model) {
 	h.t.Helper()
-	total, seen := m.total(), map[string]int{}
+	total := m.total()
+	var seen map[string]int
 	for end := time.Now().Add(40 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		if seen = h.stored(m.seed); len(seen) >= total || time.Now().After(end) {
 			break
