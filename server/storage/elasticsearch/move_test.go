@@ -88,7 +88,7 @@ func TestMove(t *testing.T) {
 		}
 		return string(b), c.ProcessState.ExitCode() == -1
 	}
-	for _, place := range []string{"copy.appended=2", "copy.synced=1", "copy.saved=1", "copy.appended=1"} {
+	for _, place := range []string{"copy.appended=2", "copy.synced=1", "copy.saved=1"} {
 		if out, killed := run(place); !killed {
 			t.Fatalf("%s: the copy was not killed:\n%s", place, out)
 		}

@@ -66,7 +66,7 @@ await browse({}, async (page, { provoke }) => {
     await page.getByRole("button", { name: "Explain" }).click();
     await page.getByText("Line 7 of whole.log is stored").waitFor();
     await page.getByRole("button", { name: "Show it" }).click();
-    await rows(page, "order 7").waitFor();
+    await rows(page, "order 7").first().waitFor();
   });
 
   await step("clusters: a name becomes one line to install agents; nodes without an agent are told", async () => {
