@@ -15,7 +15,7 @@ import (
 
 // What applog makes of JSON lines and of containers' files is what Filebeat's own inputs make of them: both read the same files in
 // one agent, and their events are compared, but for the time of reading and what tells the inputs apart. Two things differ on
-// purpose: log.offset is that of the event, where Filebeat's is that of the first line of another stream that it left out before; and
+// purpose (and applog is told not to go on where the other input has got to: registry none): log.offset is that of the event, where Filebeat's is that of the first line of another stream that it left out before; and
 // applog sets no flag "multiline".
 func TestParsersAreFilebeats(t *testing.T) {
 	lines := strings.Join([]string{
@@ -54,7 +54,7 @@ func TestParsersAreFilebeats(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, mine := range []string{c.theirs, "type: applog, partial_timeout: 1s, " + c.ours} {
+		for _, mine := range []string{c.theirs, "type: applog, partial_timeout: 1s, registry: none, " + c.ours} {
 			parts := strings.ReplaceAll(strings.Trim(mine+", "+c.both, ", "), ", , ", ", ")
 			fmt.Fprintf(&inputs, "  - {paths: [%q], %s}\n", file, parts)
 		}
