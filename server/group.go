@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/siblings"
 	"github.com/tallylog/tally/server/storage/elasticsearch"
@@ -39,11 +40,8 @@ func serverID(dir string) (string, error) {
 	raw := make([]byte, 8)
 	_, _ = rand.Read(raw) // never fails
 	id := hex.EncodeToString(raw)
-	// Whole or not there: nothing was stored under it yet, so a crash before it lasts costs nothing.
-	if err := os.WriteFile(file+".tmp", []byte(id+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("cannot keep the id of this server: %w", err)
-	}
-	if err := os.Rename(file+".tmp", file); err != nil {
+	// It must not be there empty after a loss of power, since the server would then not start.
+	if err := durable.Replace(file, []byte(id+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("cannot keep the id of this server: %w", err)
 	}
 	return id, nil

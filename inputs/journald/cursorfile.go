@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/elastic/beats/v7/libbeat/logp"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // cursorFileConfig is the option cursor_file: the state of Journalbeat 5 (mheese), which is taken over and kept up, so that the
@@ -180,13 +181,13 @@ func (c *cursorFile) flush() {
 func (c *cursorFile) update() error {
 	at, waiting := c.acknowledged()
 	if c.Write && !at.seqID.isZero() && at != c.written {
-		if err := replace(c.Path, []byte(at.String())); err != nil {
+		if err := durable.Replace(c.Path, []byte(at.String()), 0o600); err != nil {
 			return fmt.Errorf("cannot write the cursor state file %q: %w", c.Path, err)
 		}
 		c.written = at
 	}
 	if !waiting && !c.emptied && len(c.unread) == 0 {
-		if err := replace(c.Pending, []byte("{}\n")); err != nil {
+		if err := durable.Replace(c.Pending, []byte("{}\n"), 0o600); err != nil {
 			return fmt.Errorf("cannot empty the file of pending events %q: %w", c.Pending, err)
 		}
 		c.emptied = true
@@ -215,42 +216,4 @@ func (c *cursorFile) acknowledged() (at cursor, waiting bool) {
 		}
 	}
 	return at, waiting
-}
-
-// replace writes a file so that after a crash there is the old text or the new.
-func replace(path string, text []byte) (err error) {
-	// The name is always the same, so that crashes leave no more than one behind.
-	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if old, statErr := os.Stat(path); statErr == nil {
-		err = f.Chmod(old.Mode().Perm())
-	}
-	if err == nil {
-		_, err = f.Write(text)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

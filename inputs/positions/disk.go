@@ -15,6 +15,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 )
 
@@ -116,12 +117,7 @@ func create(path string) error {
 		return err
 	}
 	failpoint.Here("agent.positions.renamed")
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // options tells bbolt to hand over its file, which an abandoned database has to be unlocked by.

@@ -62,7 +62,7 @@ var (
 func wrong(from, to string) string {
 	ours := strings.HasPrefix(to, module+"/")
 	switch {
-	case within(from, "ledger", "plugins/pluginapi") && ours:
+	case within(from, "ledger", "plugins/pluginapi", "internal/durable", "internal/failpoint") && ours:
 		return "is a leaf and imports nothing of ours"
 	case within(from, "event") && ours && !within(to, "ledger", "event"):
 		return "imports nothing of ours but ledger"
@@ -141,6 +141,9 @@ func TestWrong(t *testing.T) {
 	f("ledger", "fmt", true)
 	f("ledger", module+"/event", false)
 	f("event", module+"/ledger", true)
+	f("internal/durable", "os", true)
+	f("internal/durable", module+"/internal/failpoint", false)
+	f("server/buffer", module+"/internal/durable", true)
 	f("event", module+"/processors/grok", false)
 	f("server/admit", module+"/ledger", true)
 	f("server/admit", module+"/server/buffer", true)

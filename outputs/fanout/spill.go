@@ -15,6 +15,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/logp"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/outputs/beatjson"
 )
 
@@ -215,7 +216,7 @@ func (s *spill) begin() error {
 	}
 	_, err = f.WriteString(magic)
 	if err == nil {
-		err = syncDir(s.dir)
+		err = durable.SyncDir(s.dir)
 	}
 	if err != nil {
 		f.Close()
@@ -226,15 +227,6 @@ func (s *spill) begin() error {
 	s.size += s.active.size
 	s.all[s.active] = true
 	return nil
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // payload reads and checks a record.

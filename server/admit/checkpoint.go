@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/ledger"
 )
@@ -205,16 +206,7 @@ func writeCheckpoint(dir string, b []byte) error {
 		return fmt.Errorf("cannot replace checkpoint: %w", err)
 	}
 	failpoint.Here("checkpoint.renamed")
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.SyncDir(dir)
 }
 
 // Checkpoint is what a directory's checkpoint files say; for fsck and for start.

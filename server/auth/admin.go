@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // The first user, and the file in the data directory that holds a password made up for them.
@@ -32,7 +35,12 @@ func (s *Store) EnsureAdmin(ctx context.Context, dir, password string) (created 
 		password = rand.Text()
 		shown = password
 		// The file comes first: after a crash between the two, the next start makes up another password and replaces it.
-		if err := writePrivate(filepath.Join(dir, PasswordFile), password+"\n"); err != nil {
+		// What such a crash left goes first, so that the file has no other permissions than these.
+		file := filepath.Join(dir, PasswordFile)
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, "", err
+		}
+		if err := durable.Replace(file, []byte(password+"\n"), 0o600); err != nil {
 			return false, "", err
 		}
 	}
@@ -41,32 +49,4 @@ func (s *Store) EnsureAdmin(ctx context.Context, dir, password string) (created 
 		return false, "", fmt.Errorf("cannot make user %q: %w", AdminName, err)
 	}
 	return true, shown, nil
-}
-
-// writePrivate replaces path by a file that its owner alone can read, durably.
-func writePrivate(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
-	if err != nil {
-		return fmt.Errorf("cannot make %q: %w", path, err)
-	}
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot write %q: %w", path, err), os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("cannot open directory %q: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("cannot sync directory %q: %w", dir, err)
-	}
-	return nil
 }

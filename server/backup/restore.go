@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // ErrDamaged is returned, wrapped, for a file that is no whole backup.
@@ -139,8 +141,8 @@ func Restore(in io.ReadSeeker, dir string) (m Manifest, err error) {
 		return m, fmt.Errorf("cannot restore: %w", err)
 	}
 	for d := range dirs {
-		if err := syncDir(d); err != nil {
-			return m, fmt.Errorf("cannot sync %q: %w", d, err)
+		if err := durable.SyncDir(d); err != nil {
+			return m, err
 		}
 	}
 	list, err := os.ReadDir(tmp)
@@ -152,13 +154,13 @@ func Restore(in io.ReadSeeker, dir string) (m Manifest, err error) {
 			return m, fmt.Errorf("cannot put %q in place: %w", e.Name(), err)
 		}
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return m, err
 	}
 	if err := os.Remove(tmp); err != nil {
 		return m, err
 	}
-	return m, syncDir(dir)
+	return m, durable.SyncDir(dir)
 }
 
 // free refuses a directory that holds anything but an unfinished restore, of which it clears what is there.
@@ -189,11 +191,3 @@ func Unfinished(dir string) bool {
 type syncing struct{ *os.File }
 
 func (s syncing) Close() error { return errors.Join(s.Sync(), s.File.Close()) }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

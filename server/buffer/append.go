@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 )
 
@@ -244,7 +245,7 @@ func (w *WAL) create(h *header) (file, error) {
 	_, err := f.WriteAt(h.block(), 0)
 	if err == nil {
 		failpoint.Here("buffer.segment.written")
-		err = syncDir(w.dir)
+		err = durable.SyncDir(w.dir)
 		failpoint.Here("buffer.segment.synced")
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 )
 
@@ -39,19 +40,6 @@ func (w *sectionWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("cannot sync directory %q: %w", dir, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("cannot sync directory %q: %w", dir, err)
-	}
-	return nil
-}
-
 // makeDir creates dir (0700) where it is missing, durably.
 func makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
@@ -60,7 +48,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot create directory %q: %w", dir, err)
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 const lockName = "lock"

@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 const quarantineName = "quarantine"
@@ -26,7 +28,7 @@ func (s *scan) mend() (done []string, err error) {
 		done = append(done, fmt.Sprintf("%s at offset %d: %s (%s)", f.seg.name(), f.Offset, what, f.Reason))
 	}
 	if len(s.findings) > 0 {
-		return done, syncDir(s.dir)
+		return done, durable.SyncDir(s.dir)
 	}
 	return nil, nil
 }
@@ -185,7 +187,7 @@ func (s *scan) quarantine(from io.ReaderAt, f *finding) (where string, err error
 	if err := w.Sync(); err != nil {
 		return "", err
 	}
-	return filepath.Join(quarantineName, where), syncDir(dir)
+	return filepath.Join(quarantineName, where), durable.SyncDir(dir)
 }
 
 // newSalt returns a number that no client can know.

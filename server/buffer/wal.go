@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 )
 
@@ -287,7 +288,7 @@ func (w *WAL) removeSealed(upto uint64) error {
 		w.mu.Unlock()
 	}
 	if removed {
-		return syncDir(w.dir)
+		return durable.SyncDir(w.dir)
 	}
 	return nil
 }

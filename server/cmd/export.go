@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // exportPage is the number of events after which an export to a file can be taken up again.
@@ -209,10 +211,7 @@ func seek(f *os.File, at int64) error {
 func (x *exporter) save(file string, s *exportState) error {
 	text, err := json.Marshal(s)
 	if err == nil {
-		err = os.WriteFile(stateOf(file)+".new", text, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(stateOf(file)+".new", stateOf(file))
+		err = durable.Replace(stateOf(file), text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot note the state of the export: %w", err)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/server/storage"
 )
 
@@ -106,10 +107,7 @@ func (k *Keeper) note(r Removed) error {
 	if err != nil {
 		return err
 	}
-	if err = os.WriteFile(k.File+".tmp", b, 0o600); err == nil {
-		err = os.Rename(k.File+".tmp", k.File)
-	}
-	if err != nil {
+	if err := durable.Replace(k.File, b, 0o600); err != nil {
 		return fmt.Errorf("cannot write the history of removals: %w", err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // Registry is Journalbeat's state file (checkpoint.go of its source): YAML with one cursor for each path that an input reads. Its
@@ -289,7 +290,7 @@ func (r *Registry) write() error {
 		err = r.Sync()
 	}
 	if err == nil {
-		err = replace(r.path, text)
+		err = durable.Replace(r.path, text, 0o600)
 	}
 	if err != nil {
 		r.mu.Lock()
@@ -298,31 +299,4 @@ func (r *Registry) write() error {
 		return fmt.Errorf("cannot write Journalbeat's registry %q: %w", r.path, err)
 	}
 	return nil
-}
-
-// replace writes a file so that after a crash there is the old text or the new.
-func replace(path string, text []byte) (err error) {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

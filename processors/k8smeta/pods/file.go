@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 const (
@@ -66,21 +68,8 @@ func (s *Store) write(text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(s.o.File), 0o750); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.o.File+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "%s %08x %d\n", magic, crc32.Checksum(text, castagnoli), len(text))
-	if err == nil {
-		_, err = f.Write(text)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.o.File)
-	}
-	return err
+	head := fmt.Sprintf("%s %08x %d\n", magic, crc32.Checksum(text, castagnoli), len(text))
+	return durable.Replace(s.o.File, append([]byte(head), text...), 0o600)
 }
 
 // load reads the file. What is damaged is discarded.

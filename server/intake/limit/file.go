@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // file is the format of Options.File: JSON, rewritten as a whole.
@@ -56,10 +58,7 @@ func (l *Limiter) Save() error {
 	l.mu.Unlock()
 	text, err := json.Marshal(f)
 	if err == nil {
-		err = os.WriteFile(l.o.File+".new", text, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(l.o.File+".new", l.o.File)
+		err = durable.Replace(l.o.File, text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the use of the day: %w", err)

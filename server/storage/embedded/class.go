@@ -14,6 +14,7 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/server/retention"
 )
 
@@ -82,21 +83,7 @@ func (s *Store) writePlan() error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(s.dir, planFile)
-	f, err := os.OpenFile(file+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("cannot write the classes of the store: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		if err = os.Rename(file+".tmp", file); err == nil {
-			err = syncDir(s.dir)
-		}
-	}
-	if err != nil {
+	if err := durable.Replace(filepath.Join(s.dir, planFile), append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("cannot write the classes of the store: %w", err)
 	}
 	return nil
@@ -227,12 +214,4 @@ func (s *Store) classOf(seq uint64, tenant uint32, e *event.Event) *class {
 		}
 	}
 	return s.classes[0] // the class of an epoch is always open
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

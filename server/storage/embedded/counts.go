@@ -15,6 +15,7 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
 
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/server/query"
 	"github.com/tallylog/tally/server/storage"
 )
@@ -50,16 +51,11 @@ func (s *Store) writeCounts(parts []storage.Partition) {
 			delete(s.counts, name)
 		}
 	}
-	file := filepath.Join(s.dir, countsFile)
 	b, err := json.Marshal(s.counts)
 	if err == nil {
-		err = os.WriteFile(file+".tmp", b, 0o644)
-	}
-	if err == nil {
-		err = os.Rename(file+".tmp", file)
+		err = durable.Replace(filepath.Join(s.dir, countsFile), b, 0o644)
 	}
 	if err != nil {
-		_ = os.Remove(file + ".tmp")
 		s.o.Log.Warn("cannot keep what was counted of closed days", "error", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/backup"
 	"github.com/tallylog/tally/server/retention"
@@ -126,7 +127,7 @@ func (s *Store) takeOut(ctx context.Context, c *class, folder, trash string) err
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Join(c.dir, "partitions"))
+	return durable.SyncDir(filepath.Join(c.dir, "partitions"))
 }
 
 // patience is how long a removal gives the searches under way before it makes new ones wait.

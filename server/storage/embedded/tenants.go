@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/logstorage"
+
+	"github.com/tallylog/tally/internal/durable"
 )
 
 // tenants is the list of tenants that may have rows, because logstorage cannot name them. It is a file of one decimal
@@ -94,12 +96,7 @@ func appendSynced(path, text string) (err error) {
 		_ = f.Truncate(st.Size())
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // Tenants are the numbers of those that may have rows, in ascending order.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/durable"
 	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/ledger"
 	"github.com/tallylog/tally/server/deadletter"
@@ -98,19 +99,8 @@ func (p *Progress) Save(file string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := durable.Replace(file, b, 0o600); err != nil {
 		return fmt.Errorf("cannot write the progress of the copy: %w", err)
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(file+".tmp", file)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot write the progress of the copy: %w", err), os.Remove(file+".tmp"))
 	}
 	return nil
 }
