@@ -8,7 +8,7 @@
 //
 // The way of an entry: files.go lists the files of a path and reads their headers, watch.go tells of changes, follower.go
 // lets the sources of a path read in turn, fileset.go keeps a reader on the files that are needed, reader.go and shim.c take
-// entries out of libsystemd in packed batches, batch.go unpacks them, source.go goes through them in order, gap.go explains
+// entries out of libsystemd in packed batches, batch.go unpacks them, checksum.go finds messages that damage has hidden, source.go goes through them in order, gap.go explains
 // numbers that do not come, flush.go finds copies, match.go filters, partial.go joins docker's pieces, lines.go the lines of an
 // event (ends.go ends what has waited for too long), convert.go names the fields, or entryfields.go leaves them their own with
 // what catalog.go knows, ack.go keeps the position once the event is acknowledged (hold.go what is read and waits), and

@@ -117,6 +117,11 @@ func (s *source) take(e *entry) error {
 	}
 	if skipped, ok := s.held[e.seq]; ok {
 		delete(s.held, e.seq)
+		if e.lostMessage() {
+			s.account.release(e.seq)
+			s.lost(Range{From: int64(e.seq), To: int64(e.seq + 1), Reason: Corrupt, Skipped: int64(skipped)})
+			return nil
+		}
 		s.ship(e, skipped)
 		return nil
 	}
@@ -136,6 +141,11 @@ func (s *source) take(e *entry) error {
 	s.damaged = false
 	s.next = e.seq + 1
 	s.last = e.cursor
+	if e.lostMessage() {
+		s.lost(Range{From: int64(e.seq), To: int64(e.seq + 1), Reason: Corrupt, Skipped: int64(s.skipped)})
+		s.skipped = 0
+		return nil
+	}
 	if copied || s.passOver(e.seq) || s.cfg.match != nil && !s.cfg.match.match(e) {
 		s.skipped++
 		s.metrics.filtered.Inc()
