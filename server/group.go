@@ -117,6 +117,9 @@ func (s *Server) joinGroup() error {
 		}
 		return json.Marshal(s.node(ctx))
 	})
+	s.group.Handle(callLook, func(ctx context.Context, _ []byte) ([]byte, error) { return nil, s.auth.Pull(ctx) })
+	s.group.Handle(callUsed, func(_ context.Context, body []byte) ([]byte, error) { return nil, s.auth.Used(body) })
+	s.auth.Tell((*others)(s))
 	ledger := siblings.NewLedger(s.group, s.admit, accounts, s.o.Config.Retention.LedgerAge(), s.o.Log)
 	s.accounts = ledger.Union()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -124,6 +127,28 @@ func (s *Server) joinGroup() error {
 	s.grouped.Go(func() { s.group.Run(ctx) })
 	s.grouped.Go(func() { ledger.Run(ctx, time.Duration(s.o.Config.Buffer.Checkpoint)) })
 	return nil
+}
+
+// What servers tell each other of access data.
+const (
+	callLook = "access/look"
+	callUsed = "access/used"
+)
+
+// others is how access data reach the other servers.
+type others Server
+
+// Look is auth.Others's. A server that does not answer looks by itself, soon.
+func (o *others) Look(ctx context.Context) { o.tell(ctx, callLook, nil) }
+
+// Used is auth.Others's. What a server was not told costs a session its length at most.
+func (o *others) Used(ctx context.Context, uses []byte) { o.tell(ctx, callUsed, uses) }
+
+func (o *others) tell(ctx context.Context, name string, body []byte) {
+	_, failed := o.group.All(ctx, name, body)
+	for id, err := range failed {
+		o.o.Log.Debug("a server could not be told of a change", "server", id, "what", name, "error", err)
+	}
 }
 
 // abandonGroup ends what joinGroup began, for a server that does not start.

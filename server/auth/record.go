@@ -18,13 +18,14 @@ func (m Millis) MarshalJSON() ([]byte, error) {
 	return m.Time().AppendFormat(nil, `"2006-01-02T15:04:05.000Z07:00"`), nil
 }
 
-// lastUse is a time that is noted in memory on each use, and in the file once in a while.
-type lastUse struct{ at, written atomic.Int64 }
+// lastUse is a time that is noted in memory on each use, and in the file once in a while, when other servers are told of it too.
+type lastUse struct{ at, written, told atomic.Int64 }
 
 func newLastUse(at Millis) *lastUse {
 	u := &lastUse{}
 	u.at.Store(int64(at))
 	u.written.Store(int64(at))
+	u.told.Store(int64(at))
 	return u
 }
 

@@ -110,6 +110,7 @@ func (s *Store) putSearch(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("cannot write a search: %w", err)
 	}
 	var full bool
+	defer s.changing(r.Context())()
 	err = s.writeShared(r.Context(), func(ctx context.Context, tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM searches WHERE owner = ? AND name <> ?", by.ID, name).Scan(&n); err != nil {
@@ -140,6 +141,7 @@ func (s *Store) deleteSearch(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := r.PathValue("name")
 	var n int64
+	defer s.changing(r.Context())()
 	err = s.writeShared(r.Context(), func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, "DELETE FROM searches WHERE owner = ? AND name = ?", by.ID, name)
 		if err != nil {

@@ -35,8 +35,7 @@ func (s *Store) newSession(ctx context.Context, u *user) (id string, err error) 
 	now := millis(s.opt.Now())
 	e := &session{hash: sha256.Sum256([]byte(id)), user: u.Name, created: now, used: newLastUse(now)}
 
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	if s.user(u.Name) != u {
 		return "", errCredentials
 	}
@@ -83,8 +82,7 @@ func (s *Store) surplusSession(name string) *session {
 
 // endSession logs out.
 func (s *Store) endSession(ctx context.Context, e *session) error {
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	if err := s.exec(ctx, "DELETE FROM sessions WHERE hash = ?", e.hash[:]); err != nil {
 		return err
 	}
@@ -105,8 +103,7 @@ func (s *Store) dropSessionsLocked(name string, keep *session) {
 
 // endOldSessions removes the sessions that have expired.
 func (s *Store) endOldSessions(ctx context.Context) error {
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	now := millis(s.opt.Now())
 	var old []*session
 	s.mu.RLock()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ import (
 type Documents interface {
 	Put(ctx context.Context, id string, body []byte, v documents.Version) (documents.Version, error)
 	Changes(ctx context.Context, after int64, f func(documents.Document) error) error
+	// Prune deletes the documents whose field at, milliseconds since 1970, is before a time.
+	Prune(ctx context.Context, before int64) error
 }
 
 const (
@@ -42,11 +45,14 @@ type sharedTable struct {
 	blob      string   // a column of bytes, in hex in the document
 }
 
+// sessionsTable is the only one whose rows come and go all the time.
+const sessionsTable = "sessions"
+
 var sharedTables = []sharedTable{ // in an order in which rows can be made
 	{"tenants", "number", []string{"number"}, []string{"number", "name", "created"}, ""},
 	{"users", "name", []string{"name"}, []string{"name", "tenant", "role", "namespaces", "clusters", "password", "disabled", "created"}, ""},
 	{"tokens", "id", []string{"id"}, []string{"id", "name", "tenant", "role", "namespaces", "clusters", "created", "created_by", "expires"}, "hash"},
-	{"sessions", "lower(hex(hash))", []string{"hash"}, []string{"user", "created"}, "hash"},
+	{sessionsTable, "lower(hex(hash))", []string{"hash"}, []string{"user", "created"}, "hash"},
 	{"searches", "owner || '/' || name", []string{"owner", "name"}, []string{"owner", "name", "tenant", "shared", "body", "changed"}, ""},
 }
 
@@ -56,6 +62,8 @@ type row struct {
 	Key     string          `json:"key"`
 	Row     json.RawMessage `json:"row,omitempty"`
 	Deleted bool            `json:"deleted,omitempty"`
+	// At is when a session ended, in milliseconds since 1970; what else was deleted is remembered for ever, by 0.
+	At int64 `json:"at,omitempty"`
 }
 
 func (r *row) id() string { return r.Table + "/" + r.Key }
@@ -72,6 +80,10 @@ type shared struct {
 	mu   sync.Mutex
 	rows map[string]known
 	at   int64 // sequence number of the newest change read, -1 to read all
+
+	forgot time.Time // when old deletions were forgotten last
+	others Others    // nil while there are none
+	news   bool      // something was written that the others were not told of
 }
 
 // ErrElsewhere is returned (wrapped in a 409) where another server changes the same at the same time.
@@ -83,6 +95,9 @@ func (s *Store) Share(ctx context.Context, docs Documents) error {
 	s.shared = &shared{docs: docs, rows: map[string]known{}, at: -1}
 	for said := false; ; said = true {
 		err := s.Pull(ctx)
+		if err == nil {
+			err = s.dropStrangers(ctx)
+		}
 		if err == nil {
 			err = s.writeShared(ctx, func(context.Context, *sql.Tx) error { return nil }) // what only the file has
 		}
@@ -233,7 +248,7 @@ func (t *sharedTable) enter(ctx context.Context, tx *sql.Tx, r *row) error {
 	for _, c := range columns {
 		set = append(set, c+" = excluded."+c)
 	}
-	if t.name == "tokens" || t.name == "sessions" {
+	if t.name == "tokens" || t.name == sessionsTable {
 		columns, args = append(columns, "last_used"), append(args, values["created"].(json.Number).String())
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
@@ -298,7 +313,11 @@ func (s *Store) writeShared(ctx context.Context, f func(ctx context.Context, tx 
 		}
 		for id, k := range h.rows {
 			if _, there := now[id]; !there && !k.row.Deleted {
-				changed = append(changed, row{Table: k.row.Table, Key: k.row.Key, Deleted: true})
+				gone := row{Table: k.row.Table, Key: k.row.Key, Deleted: true}
+				if gone.Table == sessionsTable {
+					gone.At = s.opt.Now().UnixMilli()
+				}
+				changed = append(changed, gone)
 			}
 		}
 		for _, r := range changed {
@@ -323,6 +342,7 @@ func (s *Store) writeShared(ctx context.Context, f func(ctx context.Context, tx 
 	}
 	for _, k := range put {
 		h.rows[k.row.id()] = k
+		h.news = true
 	}
 	return nil
 }
@@ -339,18 +359,25 @@ func sameJSON(a, b json.RawMessage) bool {
 	return maps.Equal(x, y) // texts and numbers
 }
 
-// reload reads the file into memory again, but for the times of last use. The lock change must be held.
+// reload reads the file into memory again, but for the times of last use. What has not changed stays the same entry: a login that is under way
+// looks whether its user has changed. The lock change must be held.
 func (s *Store) reload(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tokens, sessions := s.tokenIDs, s.sessions
 	old := []any{s.tenants, s.numbers, s.users, s.tokens}
+	users := s.users
 	s.tenants, s.numbers, s.users = map[string]Tenant{}, map[uint32]Tenant{}, map[string]*user{}
 	s.tokens, s.tokenIDs, s.sessions = map[hash]*token{}, map[string]*token{}, map[hash]*session{}
 	if err := s.load(ctx); err != nil {
 		s.tenants, s.numbers, s.users, s.tokens = old[0].(map[string]Tenant), old[1].(map[uint32]Tenant), old[2].(map[string]*user), old[3].(map[hash]*token)
 		s.tokenIDs, s.sessions = tokens, sessions
 		return err
+	}
+	for name, u := range s.users {
+		if o := users[name]; o != nil && reflect.DeepEqual(u, o) {
+			s.users[name] = o
+		}
 	}
 	for id, t := range s.tokenIDs {
 		if o := tokens[id]; o != nil {

@@ -56,6 +56,16 @@ func (m *memory) Changes(_ context.Context, after int64, f func(documents.Docume
 	return nil
 }
 
+func (m *memory) Prune(_ context.Context, before int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.docs, func(_ string, d documents.Document) bool {
+		var r struct{ At *int64 }
+		return json.Unmarshal(d.Body, &r) == nil && r.At != nil && *r.At < before
+	})
+	return nil
+}
+
 func sharing(t *testing.T, m *memory, dir string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), dir, Options{cost: cost{memory: 64, passes: 1, lanes: 1}})

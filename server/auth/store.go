@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -132,7 +133,7 @@ func (s *Store) tidy(ctx context.Context) error {
 	if errors.Is(ended, ErrElsewhere) { // another server has just ended them
 		ended = nil
 	}
-	return errors.Join(s.flushUse(ctx), ended, s.audit.prune(ctx))
+	return errors.Join(s.flushUse(ctx), ended, s.forgetSessions(ctx), s.audit.prune(ctx))
 }
 
 // write runs f in one transaction. It goes on when the caller hangs up, because a change that is half reported is worse
@@ -162,7 +163,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	})
 }
 
-// flushUse writes the times of last use that changed since they were last written.
+// flushUse writes the times of last use that changed since they were last written, and tells the other servers.
 func (s *Store) flushUse(ctx context.Context) error {
 	type use struct {
 		u    *lastUse
@@ -170,24 +171,34 @@ func (s *Store) flushUse(ctx context.Context) error {
 		stmt string
 		key  any
 	}
-	var uses []use
+	var list []use
+	news := uses{map[string]int64{}, map[string]int64{}}
 	s.mu.RLock()
 	for _, t := range s.tokens {
+		if at := t.used.load(); t.used.told.Swap(int64(at)) != int64(at) {
+			news.Tokens[t.ID] = int64(at)
+		}
 		if at := t.used.load(); at != t.used.saved() {
-			uses = append(uses, use{t.used, at, "UPDATE tokens SET last_used = ? WHERE id = ?", t.ID})
+			list = append(list, use{t.used, at, "UPDATE tokens SET last_used = ? WHERE id = ?", t.ID})
 		}
 	}
 	for h, e := range s.sessions {
+		if at := e.used.load(); e.used.told.Swap(int64(at)) != int64(at) {
+			news.Sessions[hex.EncodeToString(h[:])] = int64(at)
+		}
 		if at := e.used.load(); at != e.used.saved() {
-			uses = append(uses, use{e.used, at, "UPDATE sessions SET last_used = ? WHERE hash = ?", h[:]})
+			list = append(list, use{e.used, at, "UPDATE sessions SET last_used = ? WHERE hash = ?", h[:]})
 		}
 	}
 	s.mu.RUnlock()
-	if len(uses) == 0 {
+	if err := s.tellUse(ctx, news); err != nil {
+		return err
+	}
+	if len(list) == 0 {
 		return nil
 	}
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for _, u := range uses {
+		for _, u := range list {
 			if _, err := tx.ExecContext(ctx, u.stmt, u.at, u.key); err != nil {
 				return err
 			}
@@ -197,7 +208,7 @@ func (s *Store) flushUse(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the times of last use: %w", err)
 	}
-	for _, u := range uses {
+	for _, u := range list {
 		u.u.written.Store(int64(u.at))
 	}
 	return nil

@@ -40,8 +40,7 @@ func (s *Store) CreateTenant(ctx context.Context, by Principal, name string) (Te
 	if !tenantName.MatchString(name) {
 		return Tenant{}, invalid("name", "want 1 to 63 of the characters a-z 0-9 _ -, the first a letter or digit")
 	}
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	if _, there := s.tenant(name); there {
 		return Tenant{}, conflict("name: there is a tenant %q already", name)
 	}

@@ -42,8 +42,7 @@ func (s *Store) CreateToken(ctx context.Context, by Principal, req TokenRequest)
 	secret, h := newToken()
 	e := newTokenEntry(t, tenant.Number, h)
 
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	err = s.exec(ctx, `INSERT INTO tokens (id, name, tenant, role, namespaces, clusters, hash, created, created_by, expires, last_used)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
 		t.ID, t.Name, tenant.Number, t.Role, patternsJSON(t.Namespaces), patternsJSON(t.Clusters), h[:], t.Created, t.CreatedBy, t.Expires)
@@ -69,8 +68,7 @@ func (s *Store) tokenFor(by Principal, id string) (*token, error) {
 
 // RevokeToken removes a token. When it returns, no request is let in with it any more.
 func (s *Store) RevokeToken(ctx context.Context, by Principal, id string) error {
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	e, err := s.tokenFor(by, id)
 	if err != nil {
 		return err
@@ -88,8 +86,7 @@ func (s *Store) RevokeToken(ctx context.Context, by Principal, id string) error 
 // RotateToken gives a token a new secret and returns it; the old one is refused from then on. Its id stays, and with it
 // the client identity of the ledger.
 func (s *Store) RotateToken(ctx context.Context, by Principal, id string) (secret string, err error) {
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	old, err := s.tokenFor(by, id)
 	if err != nil {
 		return "", err

@@ -73,8 +73,7 @@ func (s *Store) insertUser(ctx context.Context, tenant Tenant, req UserRequest) 
 		Created: millis(s.opt.Now()),
 	}, tenant.Number, password)
 
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	if s.user(u.Name) != nil {
 		return User{}, conflict("name: there is a user %q already", u.Name)
 	}
@@ -130,8 +129,7 @@ func (s *Store) changeUser(ctx context.Context, name string, c UserChange, keep 
 			return err
 		}
 	}
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	old := s.user(name)
 	if old == nil || !allowed(old) {
 		return notFound("user", name)
@@ -186,8 +184,7 @@ func (s *Store) lastSupreme(name string) bool {
 
 // DeleteUser removes a user whom by may manage, with all sessions.
 func (s *Store) DeleteUser(ctx context.Context, by Principal, name string) error {
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.changing(ctx)()
 	u, err := s.userFor(by, name)
 	if err != nil {
 		return err

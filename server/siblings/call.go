@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tallylog/tally/server/answer"
@@ -123,4 +124,28 @@ func (g *Group) Call(ctx context.Context, id, name string, body []byte) ([]byte,
 		return nil, fmt.Errorf("what answers at the address of the server %s is not that server", m.Name)
 	}
 	return out, nil
+}
+
+// All asks all other servers at once, and returns the answers of those that answer before ctx is done, by their ids, and the errors of the rest.
+func (g *Group) All(ctx context.Context, name string, body []byte) (answers map[string][]byte, failed map[string]error) {
+	answers, failed = map[string][]byte{}, map[string]error{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for id := range g.Members() {
+		if id == g.ID() {
+			continue
+		}
+		group.Go(func() {
+			b, err := g.Call(ctx, id, name, body)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[id] = err
+			} else {
+				answers[id] = b
+			}
+		})
+	}
+	group.Wait()
+	return answers, failed
 }

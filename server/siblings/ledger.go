@@ -113,25 +113,10 @@ func (l *Ledger) others(f admit.Filter) (all [][]byte) {
 
 // ask calls all other servers at once, and returns the answers of those that answer.
 func (l *Ledger) ask(ctx context.Context, name string, body []byte) map[string][]byte {
-	answers := map[string][]byte{}
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	for id, m := range l.g.Members() {
-		if id == l.g.ID() {
-			continue
-		}
-		group.Go(func() {
-			b, err := l.g.Call(ctx, id, name, body)
-			if err != nil {
-				l.log.Warn("a server cannot be asked for its account; what it has published is taken", "server", m.Name, "error", err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			answers[id] = b
-		})
+	answers, failed := l.g.All(ctx, name, body)
+	for id, err := range failed {
+		l.log.Warn("a server cannot be asked for its account; what it has published is taken", "server", id, "error", err)
 	}
-	group.Wait()
 	return answers
 }
 
