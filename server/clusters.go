@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tallylog/tally/server/cluster"
+	"github.com/tallylog/tally/server/storage/elasticsearch"
 )
 
 // openClusters opens the register of Kubernetes clusters.
@@ -18,8 +19,19 @@ func (s *Server) openClusters(ctx context.Context) (err error) {
 	if _, err := authorityFor(c.PublicCA, c.TLS.Certificate); err != nil {
 		return err
 	}
+	var shared cluster.Documents
+	if s.group != nil {
+		es, err := s.elasticsearch()
+		if err != nil {
+			return err
+		}
+		if shared, err = elasticsearch.OpenDocuments(es, "clusters"); err != nil {
+			return err
+		}
+	}
 	s.clusters, err = cluster.Open(ctx, s.o.Dir, cluster.Options{
-		Tokens: s.auth, Accounts: s.accounts, PublicURL: strings.TrimRight(c.PublicURL, "/"), Image: c.AgentImage, Log: s.o.Log,
+		Documents: shared,
+		Tokens:    s.auth, Accounts: s.accounts, PublicURL: strings.TrimRight(c.PublicURL, "/"), Image: c.AgentImage, Log: s.o.Log,
 		CA: func() string {
 			// Read at each use: certificates are replaced while the server runs.
 			text, err := authorityFor(c.PublicCA, c.TLS.Certificate)

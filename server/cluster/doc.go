@@ -7,5 +7,5 @@
 // What must hold: the secret of a token is nowhere in clear. It is kept encrypted under its code, and of the code only a hash is
 // kept, so that the database alone gives neither away. An expired or revoked code finds nothing. A code belongs to one cluster of
 // one tenant, and the token in its manifest can do nothing but push events of that cluster. What comes from outside is never
-// put into a manifest but as a quoted text.
+// put into a manifest but as a quoted text. Several servers share one register: what one was told the others know with its answer.
 package cluster

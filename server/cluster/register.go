@@ -47,12 +47,14 @@ type Options struct {
 	CA func() string
 	// Image is the container image of the agent.
 	Image string
+	// Documents is where several servers share the register; nil where this one is the only one.
+	Documents Documents
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// Register keeps the clusters in DIR/clusters.db. Its methods may be called from many goroutines at once.
+// Register keeps the clusters in DIR/clusters.db, which with several servers is a copy of what they share. Its methods may be called from many goroutines at once.
 type Register struct {
 	o  Options
 	db *store
@@ -69,6 +71,10 @@ func Open(ctx context.Context, dir string, o Options) (*Register, error) {
 	db, err := openStore(ctx, dir)
 	if err != nil {
 		return nil, err
+	}
+	if o.Documents != nil {
+		db.shared = &shared{docs: o.Documents, log: o.Log}
+		db.look(ctx)
 	}
 	return &Register{o: o, db: db}, nil
 }
@@ -100,7 +106,7 @@ func (r *Register) register(ctx context.Context, by auth.Principal, name, server
 		return Invitation{}, answer.Errorf(http.StatusBadRequest, "invalid", "name: want 1 to 253 of the characters A-Z a-z 0-9 _ . : / @ -")
 	}
 	if there, err := r.db.named(ctx, by.TenantID, name); err != nil || there {
-		return Invitation{}, errors.Join(err, answer.Errorf(http.StatusConflict, "conflict", "name: there is a cluster %q already", name))
+		return Invitation{}, errors.Join(err, taken(name))
 	}
 	token, secret, err := r.o.Tokens.CreateToken(ctx, by, auth.TokenRequest{Name: "agents of " + name[:min(len(name), 100)], Role: auth.RolePush, Clusters: []string{name}, Namespaces: by.Namespaces})
 	if err != nil {

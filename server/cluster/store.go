@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/tallylog/tally/server/answer"
 )
 
 // FileName is the name of the database in the data directory.
@@ -60,7 +63,23 @@ type Code struct {
 	Used    int64     `json:"used"` // how often its manifest was fetched
 }
 
-type store struct{ db *sql.DB }
+type store struct {
+	db     *sql.DB
+	shared *shared // nil where this server is the only one
+}
+
+// write runs f in one transaction; where it returns an error nothing was changed.
+func (s *store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
 
 func openStore(ctx context.Context, dir string) (*store, error) {
 	path, err := filepath.Abs(filepath.Join(dir, FileName))
@@ -86,7 +105,7 @@ func openStore(ctx context.Context, dir string) (*store, error) {
 	if err := prepare(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open database %q: %w", path, err), db.Close())
 	}
-	return &store{db}, nil
+	return &store{db: db}, nil
 }
 
 func prepare(ctx context.Context, db *sql.DB) error {
@@ -111,7 +130,10 @@ func prepare(ctx context.Context, db *sql.DB) error {
 	return tx.Commit()
 }
 
-const columns = "id, tenant, name, token, created, created_by"
+const (
+	columns     = "id, tenant, name, token, created, created_by"
+	codeColumns = "id, cluster, hash, sealed, server, created, expires, used"
+)
 
 type scanner interface{ Scan(...any) error }
 
@@ -124,6 +146,7 @@ func scan(row scanner) (c Registered, err error) {
 
 // list returns the clusters of a tenant by name.
 func (s *store) list(ctx context.Context, tenant uint32) (all []Registered, err error) {
+	s.look(ctx)
 	rows, err := s.db.QueryContext(ctx, "SELECT "+columns+" FROM clusters WHERE tenant = ? ORDER BY name", tenant)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the clusters: %w", err)
@@ -141,6 +164,7 @@ func (s *store) list(ctx context.Context, tenant uint32) (all []Registered, err 
 
 // get returns a cluster of a tenant, and whether there is one.
 func (s *store) get(ctx context.Context, tenant uint32, id string) (Registered, bool, error) {
+	s.look(ctx)
 	c, err := scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM clusters WHERE tenant = ? AND id = ?", tenant, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, false, nil
@@ -150,36 +174,47 @@ func (s *store) get(ctx context.Context, tenant uint32, id string) (Registered, 
 
 // named tells whether a tenant has a cluster of a name.
 func (s *store) named(ctx context.Context, tenant uint32, name string) (bool, error) {
+	s.look(ctx)
 	var n int
 	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM clusters WHERE tenant = ? AND name = ?", tenant, name).Scan(&n)
 	return n > 0, err
 }
 
+func taken(name string) error {
+	return answer.Errorf(http.StatusConflict, "conflict", "name: there is a cluster %q already", name)
+}
+
 func (s *store) add(ctx context.Context, c Registered) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO clusters ("+columns+") VALUES (?, ?, ?, ?, ?, ?)", c.ID, c.Tenant, c.Name, c.Token, c.Created.UnixMilli(), c.CreatedBy)
-	return err
+	return s.change(ctx, func(tx *sql.Tx) error {
+		var n int
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM clusters WHERE tenant = ? AND name = ?", c.Tenant, c.Name).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return taken(c.Name)
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO clusters ("+columns+") VALUES (?, ?, ?, ?, ?, ?)", c.ID, c.Tenant, c.Name, c.Token, c.Created.UnixMilli(), c.CreatedBy)
+		return err
+	})
 }
 
 func (s *store) remove(ctx context.Context, id string) error {
-	_, err := s.db.ExecContext(ctx, "DELETE FROM clusters WHERE id = ?", id) // its codes go by the foreign key
-	return err
+	return s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM clusters WHERE id = ?", id) // its codes go by the foreign key
+		return err
+	})
 }
 
 // addCode puts a code in the place of all codes that its cluster has.
 func (s *store) addCode(ctx context.Context, cluster string, c Code, k key, sealed []byte, server string) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM codes WHERE cluster = ?", cluster); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO codes ("+codeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+			c.ID, cluster, k.hash(), sealed, server, c.Created.UnixMilli(), c.Expires.UnixMilli())
 		return err
-	}
-	defer tx.Rollback() // does nothing after the commit
-	if _, err := tx.ExecContext(ctx, "DELETE FROM codes WHERE cluster = ?", cluster); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO codes (id, cluster, hash, sealed, server, created, expires, used) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-		c.ID, cluster, k.hash(), sealed, server, c.Created.UnixMilli(), c.Expires.UnixMilli()); err != nil {
-		return err
-	}
-	return tx.Commit()
+	})
 }
 
 // codes returns the codes of a cluster that are still good.
@@ -202,29 +237,38 @@ func (s *store) codes(ctx context.Context, cluster string, now time.Time) ([]Cod
 	return list, rows.Err()
 }
 
-func (s *store) removeCode(ctx context.Context, cluster, id string) (bool, error) {
-	done, err := s.db.ExecContext(ctx, "DELETE FROM codes WHERE cluster = ? AND id = ?", cluster, id)
-	if err != nil {
-		return false, err
-	}
-	n, err := done.RowsAffected()
-	return n > 0, err
+func (s *store) removeCode(ctx context.Context, cluster, id string) (there bool, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "DELETE FROM codes WHERE cluster = ? AND id = ?", cluster, id)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		there = n > 0
+		return err
+	})
+	return there, err
 }
 
 // open returns the cluster of a code that is good, its sealed secret, and the address that the agents are to push to. It counts
 // the use, and removes what has expired.
 func (s *store) open(ctx context.Context, k key, now time.Time) (c Registered, sealed []byte, server string, ok bool, err error) {
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM codes WHERE expires <= ?", now.UnixMilli()); err != nil {
-		return c, nil, "", false, err
-	}
-	var cluster string
-	err = s.db.QueryRowContext(ctx, "UPDATE codes SET used = used + 1 WHERE hash = ? RETURNING cluster, sealed, server", k.hash()).Scan(&cluster, &sealed, &server)
-	if errors.Is(err, sql.ErrNoRows) {
-		return c, nil, "", false, nil
-	}
-	if err != nil {
-		return c, nil, "", false, err
-	}
-	c, err = scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM clusters WHERE id = ?", cluster))
-	return c, sealed, server, err == nil, err
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		ok = false
+		if _, err := tx.ExecContext(ctx, "DELETE FROM codes WHERE expires <= ?", now.UnixMilli()); err != nil {
+			return err
+		}
+		var cluster string
+		err := tx.QueryRowContext(ctx, "UPDATE codes SET used = used + 1 WHERE hash = ? RETURNING cluster, sealed, server", k.hash()).Scan(&cluster, &sealed, &server)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ok = true
+		c, err = scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM clusters WHERE id = ?", cluster))
+		return err
+	})
+	return c, sealed, server, ok && err == nil, err
 }
