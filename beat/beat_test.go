@@ -79,7 +79,7 @@ func agent(t *testing.T, home, config string, args ...string) (*exec.Cmd, *outpu
 // until waits for a condition, for at most a minute.
 func until(t *testing.T, what string, out *output, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not happen; the agent printed:\n%s", what, out)
 		}
@@ -175,7 +175,7 @@ output.logstash.hosts: [%q]
 					at, next = p.To, next+1
 				}
 				b.ACK()
-			case <-time.After(time.Minute):
+			case <-time.After(3 * time.Minute):
 				t.Fatalf("line %d did not come; the agent printed:\n%s", next, out)
 			}
 		}

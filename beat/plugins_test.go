@@ -87,7 +87,7 @@ output.logstash: {hosts: [%q], bulk_max_size: 500}
 					}
 				}
 				b.ACK()
-			case <-time.After(time.Minute):
+			case <-time.After(3 * time.Minute):
 				t.Fatalf("line %d did not come; the agent printed:\n%s", next, out)
 			}
 			if time.Since(killed) > 100*time.Millisecond {
@@ -125,7 +125,7 @@ output.logstash: {hosts: [%q], bulk_max_size: 500}
 
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !f(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

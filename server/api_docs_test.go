@@ -122,7 +122,7 @@ func TestDocumentation(t *testing.T) {
 			finish = r.tailExample(e, names)
 			continue
 		}
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(patience)
 		for {
 			resp := r.send(t.Context(), e, names)
 			body, err := io.ReadAll(resp.Body)
@@ -163,7 +163,7 @@ func TestDocumentation(t *testing.T) {
 
 // tailExample opens a live tail; what it returns reads and checks the answer.
 func (r *running) tailExample(e example, names map[string]string) (finish func()) {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	resp := r.send(ctx, e, names)
 	body := make([]byte, len(": tail\n\n"))
 	if _, err := io.ReadFull(resp.Body, body); err != nil {

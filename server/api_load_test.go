@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // follower is a live tail that counts.
@@ -82,7 +81,7 @@ func (f *follower) until(want int) error {
 // tail has each of its events or says how many it skipped; every query is answered, or told when to come again.
 func TestTailsAndQueriesWithIngest(t *testing.T) {
 	r := run(t, t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	const batches, size = 20, 250
 	tails := make([]*follower, 200)
@@ -148,7 +147,7 @@ func TestTailsAndQueriesWithIngest(t *testing.T) {
 // TestSlowTailSaysWhatItSkipped: a client that does not read for a while gets the rest and the number of what is missing.
 func TestSlowTailSaysWhatItSkipped(t *testing.T) {
 	r := run(t, t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	slow := r.follow(ctx, "*")
 	pad := strings.Repeat("x", 2000)

@@ -104,7 +104,7 @@ func (a *authority) pool() *x509.CertPool {
 // lumberjackAck reads one acknowledgement.
 func lumberjackAck(c net.Conn) (uint32, error) {
 	var b [6]byte
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.ReadFull(c, b[:]); err != nil {
 		return 0, err
 	}
@@ -178,11 +178,8 @@ func TestClientCertificates(t *testing.T) {
 	r.count("*", 1)
 	team := []string{"Authorization", "Bearer " + r.token(`{"name":"t","role":"reader","tenant":"team-a"}`)}
 	ans := ""
-	for range 100 {
-		if _, ans, _ = r.do("GET", "/api/v1/query", "", team...); ans != "" {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
+	for end := time.Now().Add(patience); ans == "" && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		_, ans, _ = r.do("GET", "/api/v1/query", "", team...)
 	}
 	if strings.Count(ans, "\n") != 1 || !strings.Contains(ans, "of team a") {
 		t.Errorf("team-a has %s", ans)
@@ -265,7 +262,7 @@ func TestCertificateReload(t *testing.T) {
 		before := log.count(c.logged)
 		c.write()
 		reload <- os.Interrupt
-		for end := time.Now().Add(20 * time.Second); log.count(c.logged) < before+2; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(patience); log.count(c.logged) < before+2; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("step %d is not logged as %q", i, c.logged)
 			}

@@ -64,7 +64,7 @@ func TestPipelines(t *testing.T) {
 	}
 	text.Store("pipelines:\n- name: rest\n  processors:\n  - add_fields: {target: '', fields: {stage: two}}\n")
 	hup <- syscall.SIGHUP
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if _, list, _ := r.do("GET", "/api/v1/pipelines", ""); strings.Contains(list, "two") {
 			break
 		}

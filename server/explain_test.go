@@ -28,7 +28,7 @@ func (r *running) window(docs ...string) {
 	if _, err := c.Write(b); err != nil {
 		r.t.Fatal(err)
 	}
-	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	c.SetReadDeadline(time.Now().Add(patience))
 	for ack := make([]byte, 6); binary.BigEndian.Uint32(ack[2:]) != uint32(len(docs)); {
 		if _, err := io.ReadFull(c, ack); err != nil {
 			r.t.Fatalf("no acknowledgement: %v", err)
@@ -40,13 +40,12 @@ func (r *running) window(docs ...string) {
 func (r *running) explained(params, state string) map[string]any {
 	r.t.Helper()
 	var ans string
-	for range 100 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		_, ans, _ = r.do("GET", "/api/v1/explain?"+params, "")
 		var m map[string]any
 		if json.Unmarshal([]byte(ans), &m) == nil && m["state"] == state && (state != "stored" || m["id"] != nil) {
 			return m
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	r.t.Fatalf("explain?%s: %s, want %s", params, ans, state)
 	return nil

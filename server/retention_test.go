@@ -71,7 +71,7 @@ func TestRetention(t *testing.T) {
 
 	// By age one class loses its day 3, by size another all but the current day.
 	r = runWith(t, dir, change(rule("one", "ns1", "logs-d1-*", age, 0), rule("two", "ns1", "", 0, 1)))
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if a := get(""); len(a.Removed) >= 4 && a.Rows <= 60 || time.Now().After(end) {
 			break
 		}

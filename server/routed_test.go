@@ -48,7 +48,7 @@ func TestRouteToTenants(t *testing.T) {
 	count := func(query, want string, header ...string) {
 		t.Helper()
 		var ans string
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) { // rows become searchable within a second or two
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) { // rows become searchable within a second or two
 			if _, ans, _ = r.do("GET", "/api/v1/count?query="+query, "", header...); strings.TrimSpace(ans) == `{"count":`+want+`}` {
 				return
 			}

@@ -22,7 +22,7 @@ import (
 )
 
 // testPatience bounds every wait of these tests; only a failing test waits so long.
-const testPatience = 60 * time.Second
+const testPatience = 2 * time.Minute
 
 // sink stands where libbeat's pipeline does. It calls the ACKers as that does, and keeps all events.
 type sink struct {

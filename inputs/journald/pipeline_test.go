@@ -179,7 +179,7 @@ func (r *running) stop(t testing.TB) {
 		if err != nil {
 			t.Errorf("the input ended with: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("the input did not stop")
 	}
 	if err := r.store.Close(); err != nil {

@@ -103,7 +103,7 @@ func TestBackgroundWrite(t *testing.T) {
 	if err := s.Set("k", value{Offset: 9}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -52,7 +52,7 @@ func runScript(t *testing.T, script string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(c.tail(), "ready"); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(c.tail(), "ready"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the script did not become ready")
 		}
@@ -62,7 +62,7 @@ func runScript(t *testing.T, script string) *child {
 
 func TestChildStops(t *testing.T) {
 	c := runScript(t, `trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done`)
-	if err := c.stop(time.Minute); err != nil {
+	if err := c.stop(2 * time.Minute); err != nil {
 		t.Errorf("an orderly end: %v", err)
 	}
 	if !strings.HasSuffix(c.tail(), "bye") {

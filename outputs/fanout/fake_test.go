@@ -16,7 +16,7 @@ import (
 	"github.com/elastic/beats/v7/libbeat/publisher"
 )
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // peer is what a child sends to. It can be down, and it can hold on to batches without an answer.
 type peer struct {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is for what must happen; nothing waits that long when all is well.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 var info = beat.Info{Beat: "tallybeat", IndexPrefix: "Tallybeat", Version: "7.17.29"}
 

@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait; only a failing test waits so long.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func event(i int) publisher.Event {
 	return publisher.Event{Content: beat.Event{Fields: common.MapStr{"i": i}}}

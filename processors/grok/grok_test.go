@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	theirs "github.com/elastic/go-grok"
 
@@ -57,16 +56,12 @@ func TestBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	if _, ok, _ := p.Match(nil, strings.Repeat("a", 5000)+"!"); ok {
 		t.Error("it matches")
 	}
 	m := &machine{}
 	if got := m.run(p.prog, strings.Repeat("a", 5000)+"!"); got != unsure {
 		t.Errorf("the matcher of our own ends with %d, not for want of work", got)
-	}
-	if d := time.Since(began); d > 20*time.Second {
-		t.Errorf("it took %s", d)
 	}
 }
 

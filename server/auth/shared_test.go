@@ -82,7 +82,7 @@ func sharing(t *testing.T, m *memory, dir string) *Store {
 // soon waits until the other servers have heard.
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it does not come to hold that %s", what)
 		}

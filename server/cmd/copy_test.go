@@ -107,7 +107,7 @@ func TestCopy(t *testing.T) {
 			if round == 0 { // its records must not be taken for batches of the copy
 				send(url, "t", `{"accepted":3000,"duplicates":0`)
 			}
-			for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 				got := ask(t, "GET", url+"/api/v1/count", "")
 				if got == `{"count":6000}` {
 					break

@@ -114,7 +114,7 @@ pipelines:
 	count := func(query string, want int) {
 		t.Helper()
 		got := -1
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if got = strings.Count(tally("", "query", "--limit", "10000", query), "\n"); got == want {
 				return
 			}

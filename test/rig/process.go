@@ -3,7 +3,6 @@ package rig
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tallylog/tally/test/ports"
 )
 
 // Root is the top of the repository.
@@ -126,12 +127,13 @@ func (p *Process) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 func (p *Process) Stop() int {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	return p.Wait(30 * time.Second)
+	return p.Wait(patience)
 }
 
-// Wait returns the exit code once the program has ended.
+// Wait returns the exit code once the program has ended, for which it has max, and patience at least.
 func (p *Process) Wait(max time.Duration) int {
 	p.t.Helper()
+	max = longer(max)
 	select {
 	case <-p.done:
 	case <-time.After(max):
@@ -165,9 +167,13 @@ func (p *Process) Exited() bool {
 	}
 }
 
-// Eventually waits until ok holds, and fails the test when it does not within max.
+// patience is the least that is waited for anything: what comes costs nothing, and on a slow machine with other work much comes late.
+const patience = 3 * time.Minute
+
+// Eventually waits until ok holds, and fails the test when it does not within max, which is patience at least.
 func Eventually(t testing.TB, max time.Duration, what string, ok func() bool) {
 	t.Helper()
+	max = longer(max)
 	for end := time.Now().Add(max); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("after %v it still does not hold that %s", max, what)
@@ -175,15 +181,17 @@ func Eventually(t testing.TB, max time.Duration, what string, ok func() bool) {
 	}
 }
 
-// Port is a free port of the loopback interface.
+func longer(d time.Duration) time.Duration { return max(d, patience) }
+
+// Port is the address of a port of the loopback interface that is the test's while it runs.
 func Port(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, release, err := ports.Hold()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(release)
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // HasOpen tells whether the program has a file open.

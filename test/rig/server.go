@@ -19,20 +19,19 @@ const Password = "only for tests"
 // Server is a tally serve that can be killed and started again on the same ports and data.
 type Server struct {
 	*Process
-	t              testing.TB
-	Dir            string
-	HTTP           string // address
-	Lumberjack     string
-	Config         string // YAML, beside the flags
-	Env            []string
-	configFile     string
-	startupTimeout time.Duration
+	t          testing.TB
+	Dir        string
+	HTTP       string // address
+	Lumberjack string
+	Config     string // YAML, beside the flags
+	Env        []string
+	configFile string
 }
 
 // NewServer prepares a server in dir; Start starts it. config is YAML, may be empty.
 func NewServer(t testing.TB, dir, config string) *Server {
 	t.Helper()
-	s := &Server{t: t, Dir: dir, HTTP: Port(t), Lumberjack: Port(t), Config: config, startupTimeout: time.Minute}
+	s := &Server{t: t, Dir: dir, HTTP: Port(t), Lumberjack: Port(t), Config: config}
 	if config != "" {
 		s.configFile = filepath.Join(t.TempDir(), "tally.yml")
 		if err := os.WriteFile(s.configFile, []byte(config), 0o600); err != nil {
@@ -67,7 +66,7 @@ func (s *Server) Ready() bool {
 func (s *Server) Start() *Server {
 	s.t.Helper()
 	s.Begin()
-	Eventually(s.t, s.startupTimeout, "the server is ready", func() bool {
+	Eventually(s.t, patience, "the server is ready", func() bool {
 		if s.Exited() {
 			s.t.Fatalf("the server ended: %s", tailOf(s.Log(), 3000))
 		}
@@ -116,9 +115,10 @@ func (s *Server) Count(query string) int {
 	return ans.Count
 }
 
-// WaitCount waits until at least n events match.
+// WaitCount waits until at least n events match, as long as Eventually does.
 func (s *Server) WaitCount(query string, n int, max time.Duration) {
 	s.t.Helper()
+	max = longer(max)
 	last := 0
 	end := time.Now().Add(max)
 	for time.Now().Before(end) {

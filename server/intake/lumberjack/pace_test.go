@@ -62,7 +62,7 @@ func TestPace(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-asked
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	srv.Shutdown(ctx)
 	<-ended

@@ -80,7 +80,7 @@ func serve(t testing.TB, s *sink, change func(*Options)) (addr string, srv *Serv
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		srv.Shutdown(ctx)
 		if err := <-done; err != nil {
@@ -113,7 +113,7 @@ func dial(t testing.TB, addr string) *wire {
 func (w *wire) ack() uint32 {
 	w.t.Helper()
 	var b [6]byte
-	w.SetReadDeadline(time.Now().Add(10 * time.Second))
+	w.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.ReadFull(w, b[:]); err != nil {
 		w.t.Fatalf("no acknowledgement: %v", err)
 	}
@@ -126,7 +126,7 @@ func (w *wire) ack() uint32 {
 // closed waits until the server closes, and holds that it acknowledged nothing.
 func (w *wire) closed() {
 	w.t.Helper()
-	w.SetReadDeadline(time.Now().Add(10 * time.Second))
+	w.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	b, err := io.ReadAll(w.Conn)
 	if err != nil && !strings.Contains(err.Error(), "reset") {
 		w.t.Errorf("the connection stays open: %v", err)
@@ -314,7 +314,7 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	}
 	stopped := make(chan struct{})
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		srv.Shutdown(ctx)
 		close(stopped)

@@ -97,7 +97,7 @@ func waits(t *testing.T, s *Store, seq uint64, want string, up bool, bad, good f
 	b := batch(seq, 700)
 	done := make(chan error, 1)
 	go func() { done <- s.Append(context.Background(), b) }()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		got, answers := why(s)
 		if strings.Contains(got, want) && answers == up {

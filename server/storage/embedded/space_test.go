@@ -39,7 +39,7 @@ func noise(seq uint64, n int, size int) event.Event {
 // waitReadOnly waits until Usage says whether rows wait.
 func waitReadOnly(t *testing.T, s *Store, want bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		u, err := s.Usage(context.Background())
 		if err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 func (g *ground) validate(m *model) (wrong []string) {
 	query := fmt.Sprintf(`run:="%d"`, m.seed)
 	total := m.total()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for time.Now().Before(deadline) { // rows become searchable within a second or two
 		var ans struct{ Count int }
 		if err := g.s.Get("/api/v1/count", url.Values{"query": {query}}, &ans); err == nil && ans.Count >= total {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tallylog/tally/test/ports"
 )
 
 // Options of a cluster. The zero value is one node with a heap of 512 MiB.
@@ -26,6 +27,8 @@ type Cluster struct {
 	Addresses []string
 	Nodes     []*Node
 	dir       string
+	ports     []int
+	release   []func()
 }
 
 // startTime is how long a cluster may take to form, on a slow machine with other work.
@@ -53,21 +56,24 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err = own(c.dir); err != nil {
 		return nil, fmt.Errorf("cannot give away the folder for Elasticsearch: %w", err)
 	}
-	ports, err := freePorts(2 * o.Nodes)
-	if err != nil {
-		return nil, err
+	for range 2 * o.Nodes {
+		port, release, err := ports.Hold()
+		if err != nil {
+			return nil, err
+		}
+		c.ports, c.release = append(c.ports, port), append(c.release, release)
 	}
 	var seeds, names []string
 	for i := range o.Nodes {
-		seeds = append(seeds, fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]))
+		seeds = append(seeds, fmt.Sprintf("127.0.0.1:%d", c.ports[2*i+1]))
 		names = append(names, fmt.Sprintf("n%d", i))
 	}
 	for i, name := range names {
-		n := &Node{Name: name, Address: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]), home: home, dir: filepath.Join(c.dir, name)}
+		n := &Node{Name: name, Address: fmt.Sprintf("http://127.0.0.1:%d", c.ports[2*i]), home: home, dir: filepath.Join(c.dir, name)}
 		settings := append([]string{
 			"cluster.name: " + filepath.Base(c.dir), "node.name: " + name,
 			"path.data: " + filepath.Join(n.dir, "data"), "path.logs: " + filepath.Join(n.dir, "logs"),
-			"network.host: 127.0.0.1", fmt.Sprintf("http.port: %d", ports[2*i]), fmt.Sprintf("transport.port: %d", ports[2*i+1]),
+			"network.host: 127.0.0.1", fmt.Sprintf("http.port: %d", c.ports[2*i]), fmt.Sprintf("transport.port: %d", c.ports[2*i+1]),
 			"xpack.security.enabled: false", "xpack.security.autoconfiguration.enabled: false",
 			"node.store.allow_mmap: false", "cluster.routing.allocation.disk.threshold_enabled: false",
 		}, o.Settings...)
@@ -134,18 +140,8 @@ func (c *Cluster) Close() error {
 	for _, n := range c.Nodes {
 		all = append(all, n.Kill())
 	}
-	return errors.Join(append(all, os.RemoveAll(c.dir))...)
-}
-
-// freePorts asks the kernel for ports that nobody has, all at once, so that they differ.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("cannot find a free port: %w", err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	for _, release := range c.release {
+		release()
 	}
-	return ports, nil
+	return errors.Join(append(all, os.RemoveAll(c.dir))...)
 }

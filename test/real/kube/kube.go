@@ -86,7 +86,7 @@ func (c *Cluster) trust() {
 	c.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 }
 
-// startEtcd starts etcd on two ports that were free a moment ago; should another process have been faster, it tries others.
+// startEtcd starts etcd; should another process have taken one of its ports all the same, it tries others.
 func (c *Cluster) startEtcd() {
 	c.t.Helper()
 	for range 5 {
