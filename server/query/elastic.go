@@ -249,14 +249,29 @@ func dslAnd(all ...DSL) DSL {
 	if len(all) == 1 {
 		return all[0]
 	}
-	return DSL{"bool": DSL{"filter": all}}
+	return DSL{"bool": DSL{"filter": grouped(all, dslAnd)}}
 }
 
 func dslOr(all ...DSL) DSL {
 	if len(all) == 1 {
 		return all[0]
 	}
-	return DSL{"bool": DSL{"should": all, "minimum_should_match": 1}}
+	return DSL{"bool": DSL{"should": grouped(all, dslOr), "minimum_should_match": 1}}
+}
+
+// mostClauses is how many queries one of the kind bool may have: Elasticsearch 7 takes 1,024.
+const mostClauses = 1000
+
+// grouped joins neighbours where there are more queries than one may have.
+func grouped(all []DSL, join func(...DSL) DSL) []DSL {
+	if len(all) <= mostClauses {
+		return all
+	}
+	var groups []DSL
+	for part := range slices.Chunk(all, mostClauses) {
+		groups = append(groups, join(part...))
+	}
+	return grouped(groups, join)
 }
 
 func dslNot(q DSL) DSL { return DSL{"bool": DSL{"must_not": []DSL{q}}} }
@@ -293,7 +308,7 @@ func requiredWords(pattern string, long bool) (out []DSL) {
 			}
 		}
 	}
-	return out
+	return out[:min(len(out), mostRequired)]
 }
 
 // wordPattern translates a pattern whose matches lie within one word to an expression for tokens that are words.

@@ -2,6 +2,7 @@ package query
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -103,12 +104,16 @@ func messagePrefix(text string) between {
 	return between{sure, dslAnd(rest, begins), false}
 }
 
+// mostRequired is how many words of a text are looked for by themselves; Elasticsearch bounds the number of queries in one.
+const mostRequired = 100
+
 // foldedPhrase ignores case. With prefix set the last word may go on.
 func foldedPhrase(text string, prefix bool) between {
 	if edgeSpace(text) || strings.ContainsFunc(text, foldsOut) {
 		return between{matchNone, hasMessage, false}
 	}
 	list := tokens(text)
+	prefix = prefix || len(list) > mostRequired // so many places in a row are looked for in what has the words
 	spans := make([]DSL, len(list))
 	for i, t := range list {
 		r, _ := utf8.DecodeRuneInString(t)
@@ -143,13 +148,15 @@ func foldedPhrase(text string, prefix bool) between {
 	}
 	// The words that begin like the last may be too many for a search by place.
 	var all []DSL
-	for _, s := range spans {
-		if multi, ok := s["span_multi"].(DSL); ok {
-			s = multi["match"].(DSL)
-		} else {
-			s = dslTerm(ElasticTokens, s["span_term"].(DSL)[ElasticTokens].(string))
+	for i, t := range list {
+		switch multi, ok := spans[i]["span_multi"].(DSL); {
+		case slices.Index(list, t) < i && i < len(list)-1: // a long text says the same words again and again
+		case len(all) == mostRequired:
+		case ok:
+			all = append(all, multi["match"].(DSL))
+		default:
+			all = append(all, dslTerm(ElasticTokens, t))
 		}
-		all = append(all, s)
 	}
 	return between{matchNone, dslAnd(all...), false}
 }

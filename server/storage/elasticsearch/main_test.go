@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,13 +15,16 @@ import (
 	real "github.com/tallylog/tally/test/real/elasticsearch"
 )
 
+var version = flag.String("elasticsearch", real.Version, "of Elasticsearch")
+
 // cluster is one node of the real Elasticsearch, which all tests of the package share.
 var cluster *real.Cluster
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	os.Exit(func() int {
 		var err error
-		if cluster, err = real.Start(context.Background(), real.Options{HeapMB: 768}); err != nil {
+		if cluster, err = real.Start(context.Background(), real.Options{Version: *version, HeapMB: 768}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

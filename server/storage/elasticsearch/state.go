@@ -146,7 +146,8 @@ func searchError(ctx context.Context, err error) error {
 	var f *failure
 	if errors.As(err, &f) {
 		switch {
-		case f.Type == "circuit_breaking_exception", strings.Contains(f.Type, "too_many_clauses"), strings.Contains(f.Type, "too_many_nested_clauses"):
+		case f.Type == "circuit_breaking_exception", strings.Contains(f.Type, "too_many_clauses"), strings.Contains(f.Type, "too_many_nested_clauses"),
+			strings.Contains(f.Reason, "maxClauseCount"): // as Elasticsearch 7 calls it
 			return fmt.Errorf("%w: %w", storage.ErrPartial, err)
 		case f.Status == 400:
 			return fmt.Errorf("cannot search: %w", err)

@@ -13,10 +13,11 @@ import (
 	"github.com/tallylog/tally/test/ports"
 )
 
-// Options of a cluster. The zero value is one node with a heap of 512 MiB.
+// Options of a cluster. The zero value is one node of Version with a heap of 512 MiB.
 type Options struct {
-	Nodes  int
-	HeapMB int
+	Version string
+	Nodes   int
+	HeapMB  int
 	// Settings are more lines for elasticsearch.yml.
 	Settings []string
 }
@@ -40,7 +41,10 @@ const nobody = 65534
 // Start fetches Elasticsearch if need be, starts the nodes and returns when they have formed a cluster. Close must follow.
 func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	o.Nodes, o.HeapMB = max(o.Nodes, 1), max(o.HeapMB, 512)
-	home, err := fetch(ctx)
+	if o.Version == "" {
+		o.Version = Version
+	}
+	home, err := fetch(ctx, o.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +78,11 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 			"cluster.name: " + filepath.Base(c.dir), "node.name: " + name,
 			"path.data: " + filepath.Join(n.dir, "data"), "path.logs: " + filepath.Join(n.dir, "logs"),
 			"network.host: 127.0.0.1", fmt.Sprintf("http.port: %d", c.ports[2*i]), fmt.Sprintf("transport.port: %d", c.ports[2*i+1]),
-			"xpack.security.enabled: false", "xpack.security.autoconfiguration.enabled: false",
-			"node.store.allow_mmap: false", "cluster.routing.allocation.disk.threshold_enabled: false",
+			"xpack.security.enabled: false", "node.store.allow_mmap: false", "cluster.routing.allocation.disk.threshold_enabled: false",
 		}, o.Settings...)
+		if !strings.HasPrefix(o.Version, "7.") {
+			settings = append(settings, "xpack.security.autoconfiguration.enabled: false")
+		}
 		if o.Nodes == 1 {
 			settings = append(settings, "discovery.type: single-node")
 		} else {

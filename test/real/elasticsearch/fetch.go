@@ -13,11 +13,14 @@ import (
 	"time"
 )
 
-// Version of Elasticsearch that is started.
-const Version = "8.19.4"
+// The versions of Elasticsearch that tests start. The older one is the last of the line that Tally still works with.
+const (
+	Version = "8.19.4"
+	Older   = "7.17.29"
+)
 
 const (
-	artifact  = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:" + Version + ":zip"
+	artifact  = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:%s:zip"
 	copyGoal  = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 	fetchTime = 15 * time.Minute
 )
@@ -32,9 +35,9 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "tally"), err
 }
 
-// fetch returns the folder of the unpacked program. The first call on a machine downloads it; processes that come together wait for
-// the one that does.
-func fetch(ctx context.Context) (home string, err error) {
+// fetch returns the folder of the unpacked program of a version. The first call on a machine downloads it; processes that come together
+// wait for the one that does.
+func fetch(ctx context.Context, version string) (home string, err error) {
 	dir, err := cacheDir()
 	if err != nil {
 		return "", fmt.Errorf("cannot find the cache directory: %w", err)
@@ -50,7 +53,7 @@ func fetch(ctx context.Context) (home string, err error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("cannot lock the cache: %w", err)
 	}
-	home = filepath.Join(dir, "elasticsearch-"+Version)
+	home = filepath.Join(dir, "elasticsearch-"+version)
 	if _, err := os.Stat(home); err == nil {
 		return home, nil
 	}
@@ -65,16 +68,17 @@ func fetch(ctx context.Context) (home string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	c := exec.CommandContext(ctx, mvn, "-q", "-B", copyGoal, "-Dartifact="+artifact, "-DoutputDirectory="+temp)
+	name := fmt.Sprintf(artifact, version)
+	c := exec.CommandContext(ctx, mvn, "-q", "-B", copyGoal, "-Dartifact="+name, "-DoutputDirectory="+temp)
 	c.Dir = temp
 	if out, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot fetch %s with Maven: %w\n%s", artifact, err, out)
+		return "", fmt.Errorf("cannot fetch %s with Maven: %w\n%s", name, err, out)
 	}
-	if err := unzip(filepath.Join(temp, "elasticsearch-"+Version+".zip"), temp); err != nil {
+	if err := unzip(filepath.Join(temp, "elasticsearch-"+version+".zip"), temp); err != nil {
 		return "", err
 	}
 	// The name appears last, so that what has it is whole.
-	if err := os.Rename(filepath.Join(temp, "elasticsearch-"+Version), home); err != nil {
+	if err := os.Rename(filepath.Join(temp, "elasticsearch-"+version), home); err != nil {
 		return "", fmt.Errorf("cannot put Elasticsearch into the cache: %w", err)
 	}
 	return home, nil
