@@ -149,9 +149,9 @@ func (s *sink) ack(n int) {
 // wait returns the events once there are n, or fails.
 func (s *sink) wait(t *testing.T, n int) []beat.Event {
 	t.Helper()
+	deadline := time.Now().Add(testPatience)
 	timer := time.AfterFunc(testPatience, func() { s.mu.Lock(); s.changed.Broadcast(); s.mu.Unlock() })
 	defer timer.Stop()
-	deadline := time.Now().Add(testPatience)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.events) < n {
