@@ -37,7 +37,7 @@ func TestFilebeatsInputs(t *testing.T) {
 	a := rig.NewAgent(t, s.Lumberjack, fmt.Sprintf(`
 - {type: log, paths: [%q], fields: {kind: log}, exclude_lines: ["^line 7 "]}
 - {type: filestream, id: s, paths: [%q], fields: {kind: stream}}
-- {type: filestream, id: m, paths: [%q], fields: {kind: multi}, parsers: [{multiline: {pattern: "^ ", match: after, timeout: 1s}}]}
+- {type: filestream, id: m, paths: [%q], fields: {kind: multi}, parsers: [{multiline: {pattern: "^ ", match: after, timeout: 5s}}]}
 - {type: container, paths: [%q], fields: {kind: container}}
 - {type: log, paths: [%q], fields: {kind: json}, json.keys_under_root: true, processors: [{drop_event: {when: {contains: {text: "line 9 "}}}}]}
 `, file("log.log"), file("stream.log"), file("multi.log"), file("container.log"), file("json.log"))).Start()

@@ -138,7 +138,7 @@ func TestHostile(t *testing.T) {
 		})
 	}
 	rig.Eventually(t, time.Minute, "most connections stand", func() bool { return open.Load() > int64(connections)*6/10 })
-	honest := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	honest := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	var slowest time.Duration
 	ask := func(method, path, body string) string {
 		t.Helper()
@@ -163,7 +163,7 @@ func TestHostile(t *testing.T) {
 	sent, most := 0, int64(0)
 	for end := time.Now().Add(during); time.Now().Before(end); {
 		ask("POST", "/api/v1/push", fmt.Sprintf(`{"message":"honest %d"}`, sent))
-		c, err := lumber.SyncDial(s.Lumberjack, lumber.Timeout(20*time.Second))
+		c, err := lumber.SyncDial(s.Lumberjack, lumber.Timeout(2*time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

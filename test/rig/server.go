@@ -137,10 +137,15 @@ func (s *Server) Events(query, fields string) []map[string]string {
 	if fields != "" {
 		q.Set("fields", fields)
 	}
-	code, body, err := s.Request("GET", "/api/v1/query?"+q.Encode(), "")
-	if err != nil || code != http.StatusOK {
-		s.t.Fatalf("query %s: %d %v %.500s", query, code, err, body)
-	}
+	var body string
+	s.answers("query "+query, func() error {
+		code, text, err := s.Request("GET", "/api/v1/query?"+q.Encode(), "")
+		if err == nil && code != http.StatusOK {
+			err = fmt.Errorf("%d %.500s", code, text)
+		}
+		body = text
+		return err
+	})
 	var out []map[string]string
 	d := json.NewDecoder(strings.NewReader(body))
 	for {
@@ -180,10 +185,22 @@ func (s *Server) Sources(name string) []Source {
 	if name != "" {
 		q.Set("name", name)
 	}
-	if err := s.Get("/api/v1/sources", q, &ans); err != nil {
-		s.t.Fatal(err)
-	}
+	s.answers("sources", func() error { return s.Get("/api/v1/sources", q, &ans) })
 	return ans.Sources
+}
+
+// answers asks until there is an answer: a server that has just come up, or has much to do, may ask to come again.
+func (s *Server) answers(what string, ask func() error) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%s: %v", what, err)
+		}
+	}
 }
 
 // Tally of numbered lines: how many of 0..n-1 are missing and how many came more than once. number finds the number in a

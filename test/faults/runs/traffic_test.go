@@ -120,6 +120,7 @@ func (t *traffic) settle(r [2]int, acked bool) {
 type sender struct {
 	t    *traffic
 	conn *lumber.SyncClient
+	vain int // how often in a row nothing was acknowledged
 }
 
 func (s *sender) close() {
@@ -129,8 +130,11 @@ func (s *sender) close() {
 	}
 }
 
-// patience is how long an answer is waited for before the connection is given up.
+// patience is how long an answer is waited for before the connection is given up, at first.
 const patience = 3 * time.Second
+
+// patience grows with each answer that does not come: a server may be slow for longer than a network is broken.
+func (s *sender) patience() time.Duration { return min(patience*time.Duration(1+s.vain/4), time.Minute) }
 
 // send sends lines [from, to) and tells whether the server has acknowledged them.
 func (s *sender) send(ctx context.Context, from, to int) bool {
@@ -143,15 +147,18 @@ func (s *sender) send(ctx context.Context, from, to int) bool {
 	case "bulk":
 		ok = s.post(ctx, "/_bulk", s.t.body(from, to, s.t.name))
 	}
-	if !ok {
-		time.Sleep(10 * time.Millisecond)
+	if ok {
+		s.vain = 0
+		return true
 	}
-	return ok
+	s.vain++
+	time.Sleep(10 * time.Millisecond)
+	return false
 }
 
 func (s *sender) window(from, to int) bool {
 	if s.conn == nil {
-		c, err := lumber.SyncDial(s.t.lj, lumber.Timeout(patience), lumber.CompressionLevel(3),
+		c, err := lumber.SyncDial(s.t.lj, lumber.Timeout(s.patience()), lumber.CompressionLevel(3),
 			lumber.JSONEncoder(func(v any) ([]byte, error) { return v.([]byte), nil }))
 		if err != nil {
 			return false
@@ -205,9 +212,11 @@ func (t *traffic) body(from, to int, index string) string {
 	return b.String()
 }
 
-var web = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+var web = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (s *sender) post(ctx context.Context, path, body string, header ...string) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.patience())
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+s.t.http+path, strings.NewReader(body))
 	if err != nil {
 		panic(err)
