@@ -146,7 +146,7 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		defer plugins.Metrics()()
 		b.Publisher = plugins.Pipeline(b.Publisher, t.options(b).controls)
 	}
-	b.Publisher = filepos.New(b.Publisher, hostid.Get())
+	b.Publisher = filepos.New(b.Publisher, hostid.Get(), t.options(b).bundles)
 	if err := t.dynamics.start(t.config, t.Stop); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func line(t *testing.T, path, id string, from, to int64, message string) beat.Ev
 
 func connect(t *testing.T, p *pipeline) beat.Client {
 	t.Helper()
-	c, err := New(p, "host").Connect()
+	c, err := New(p, "host", false).Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func BenchmarkPublish(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := New(&pipeline{drop: func(beat.Event) bool { return true }}, "host").Connect()
+	c, err := New(&pipeline{drop: func(beat.Event) bool { return true }}, "host", false).Connect()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,10 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
-	"github.com/elastic/beats/v7/libbeat/common"
 
 	"github.com/tallylog/tally/inputs/fileid"
-	"github.com/tallylog/tally/outputs/bundle"
 )
 
 const (
@@ -43,28 +41,28 @@ type knownFile struct {
 	shipped int64 // end of the last event that no processor dropped
 }
 
-// position gives what goes into @metadata.tally, or nil where it is not certain which file the event is from.
-func (s *files) position(at place, e *beat.Event) (*knownFile, common.MapStr) {
+// position gives the file that an event is from, with what was left out before; no file where it is not certain which it is.
+func (s *files) position(at place, e *beat.Event) (f *knownFile, skipped int64) {
 	s.mu.Lock()
-	f := s.known[at.key]
+	defer s.mu.Unlock()
+	f = s.known[at.key]
 	if f != nil && at.from < f.last { // truncated, or another file: what is read now is another source
 		f = nil
 	}
-	s.mu.Unlock()
 	if f == nil || f.source == "" && time.Since(f.tried) > again {
+		s.mu.Unlock()
 		f = &knownFile{source: s.identify(at, e), tried: time.Now(), shipped: at.from}
+		s.mu.Lock()
 		if f.source != "" {
 			f.shipped = 0 // everything before counts as skipped
 		}
 		s.keep(at.key, f)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	f.last = at.to
 	if f.source == "" {
-		return nil, nil
+		return nil, 0
 	}
-	return f, common.MapStr{"source": f.source, "from": at.from, "to": at.to, "skipped": at.from - f.shipped, "sum": sum(at, e)}
+	return f, at.from - f.shipped
 }
 
 func (s *files) shipped(f *knownFile, to int64) {
@@ -73,9 +71,8 @@ func (s *files) shipped(f *knownFile, to int64) {
 	s.mu.Unlock()
 }
 
+// keep remembers a file. s.mu is held.
 func (s *files) keep(key string, f *knownFile) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.known) >= maxFiles {
 		for k := range s.known { // any one
 			delete(s.known, k)
@@ -89,6 +86,7 @@ func (s *files) keep(key string, f *knownFile) {
 
 // identify opens the file that an event is from and gives its source; empty where it cannot be found any more.
 func (s *files) identify(at place, e *beat.Event) string {
+	at.native()
 	f := open(at, e)
 	if f == nil {
 		return ""
@@ -162,9 +160,8 @@ func inode(st os.FileInfo) uint64 {
 }
 
 // sum is the checksum of the line as applog has it where the message is the line; of what was made of it where it is not.
-func sum(at place, e *beat.Event) string {
+func sum(at place, e *beat.Event) (h uint64) {
 	message, ok := e.Fields["message"].(string)
-	var h uint64
 	switch rest := at.to - at.from - int64(len(message)); {
 	case ok && (rest == 1 || rest == 2):
 		var d xxhash.Digest
@@ -183,5 +180,5 @@ func sum(at place, e *beat.Event) string {
 		}
 		h = xxhash.Sum64(text)
 	}
-	return bundle.Hex(h)
+	return h
 }

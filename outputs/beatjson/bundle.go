@@ -1,7 +1,9 @@
 package beatjson
 
 import (
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
@@ -14,7 +16,10 @@ import (
 type frame struct {
 	of      *bundle.Bundle
 	ok      bool   // the common fields have a form that a frame can be made of
-	head    []byte // up to the value of @metadata.tally.from
+	time    []byte // @timestamp of lines without one of their own
+	stamp   []byte // @timestamp of the last line that had one
+	millis  int64  // the same; noMillis before the first
+	head    []byte // from behind the time to the value of @metadata.tally.from
 	source  []byte // from behind skipped to the value of sum
 	fields  []byte // from behind to up to the value of log.offset, or to the end where the fields have one of their own
 	offset  bool   // log.offset is to be written
@@ -22,6 +27,9 @@ type frame struct {
 
 	metaKeys, fieldKeys, logKeys shape
 }
+
+// noMillis is no time of a line, which is in nanoseconds.
+const noMillis = math.MinInt64
 
 // AppendLine appends line i of the bundle that an event stands for. The content is that of the expanded event.
 func (e *Encoder) AppendLine(dst []byte, ev *beat.Event, b *bundle.Bundle, i int) []byte {
@@ -38,6 +46,12 @@ func (e *Encoder) AppendLine(dst []byte, ev *beat.Event, b *bundle.Bundle, i int
 		return e.Append(dst, &expanded[0].Content)
 	}
 	l := &b.Lines[i]
+	at := f.time
+	if l.Time != 0 {
+		at = f.at(l.Time)
+	}
+	dst = append(dst, `{"@timestamp":`...)
+	dst = append(dst, at...)
 	dst = append(dst, f.head...)
 	dst = strconv.AppendInt(dst, l.From, 10)
 	dst = append(dst, `,"skipped":`...)
@@ -69,11 +83,11 @@ func (e *Encoder) prepare(f *frame, ev *beat.Event, b *bundle.Bundle) (ok bool) 
 	_, hasOffset := log["offset"]
 	f.message, f.offset = !hasMessage, hasLog && !hasOffset
 
-	f.head = append(f.head[:0], `{"@timestamp":`...)
-	if f.head, ok = appendTime(f.head, ev.Timestamp); !ok {
+	f.millis = noMillis
+	if f.time, ok = appendTime(f.time[:0], ev.Timestamp); !ok {
 		return false
 	}
-	f.head = append(f.head, e.head...)
+	f.head = append(f.head[:0], e.head...)
 	if f.head, ok = e.members(f.head, without(ev.Meta, "tally"), &f.metaKeys, true, 0); !ok {
 		return false
 	}
@@ -98,6 +112,19 @@ func (e *Encoder) prepare(f *frame, ev *beat.Event, b *bundle.Bundle) (ok bool) 
 	}
 	f.fields = append(f.fields, `"offset":`...)
 	return true
+}
+
+// at is the time of a line. Its neighbours mostly have the same.
+func (f *frame) at(ns int64) []byte {
+	ms := ns / 1e6
+	if ns%1e6 < 0 { // cut, before 1970 too
+		ms--
+	}
+	if ms != f.millis {
+		f.millis = ms
+		f.stamp, _ = appendTime(f.stamp[:0], time.UnixMilli(ms)) // nanoseconds reach no year of more than four digits
+	}
+	return f.stamp
 }
 
 // without is a map without one of its keys.

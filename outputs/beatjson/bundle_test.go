@@ -38,6 +38,7 @@ func TestLineIsExpandedEvent(t *testing.T) {
 			b.Lines = append(b.Lines, bundle.Line{
 				From: rapid.Int64().Draw(r, "from"), To: rapid.Int64().Draw(r, "to"), Skipped: rapid.Int64().Draw(r, "skipped"),
 				Sum: rapid.Uint64().Draw(r, "sum"), Message: rapid.String().Draw(r, "message"),
+				Time: rapid.OneOf(rapid.Just(int64(0)), rapid.Int64(), rapid.Int64Range(1e15, 1e15+3e6)).Draw(r, "its time"),
 			})
 		}
 		ev := beat.Event{Timestamp: time.Unix(rapid.Int64Range(-1e12, 1e12).Draw(r, "time"), 0), Meta: meta, Fields: fields, Private: b}

@@ -3,6 +3,7 @@ package bundle
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"time"
 
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/common"
@@ -24,6 +25,7 @@ type Bundle struct {
 type Line struct {
 	From, To, Skipped int64  // of @metadata.tally; From is log.offset too
 	Sum               uint64 // xxhash64 of the bytes [From, To)
+	Time              int64  // of @timestamp, in nanoseconds since 1970; 0 for that of the event
 	Message           string
 }
 
@@ -116,7 +118,11 @@ func (b *Bundle) event(e *beat.Event, i int) beat.Event {
 			log["offset"] = l.From
 		}
 	}
-	return beat.Event{Timestamp: e.Timestamp, Meta: meta, Fields: fields, TimeSeries: e.TimeSeries}
+	at := e.Timestamp
+	if l.Time != 0 {
+		at = time.Unix(0, l.Time).UTC()
+	}
+	return beat.Event{Timestamp: at, Meta: meta, Fields: fields, TimeSeries: e.TimeSeries}
 }
 
 // Hex is how a checksum is written.

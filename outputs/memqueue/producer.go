@@ -6,15 +6,22 @@ import (
 	"github.com/elastic/beats/v7/libbeat/beat"
 	"github.com/elastic/beats/v7/libbeat/publisher"
 	"github.com/elastic/beats/v7/libbeat/publisher/queue"
+
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // producer is one client's way into the queue.
 type producer struct {
-	q         *Queue
-	ack       func(int)
-	drop      func(beat.Event)
-	dropping  bool
-	cancelled bool // guarded by q.mu
+	q        *Queue
+	ack      func(int)
+	drop     func(beat.Event)
+	dropping bool
+
+	// The rest is guarded by q.mu.
+	cancelled bool
+	open      *bundle.Bundle // the last event, where the next line can be joined to it
+	openSince uint64         // q.flushes when that was made
+	room      int            // lines of the bundle before
 }
 
 // Producer returns a producer.
@@ -25,13 +32,13 @@ func (q *Queue) Producer(cfg queue.ProducerConfig) queue.Producer {
 // Publish adds an event; it waits for room, and returns false once producer or queue are closed.
 func (p *producer) Publish(e publisher.Event) bool {
 	q := p.q
-	n := entry{p, lines(&e)}
+	n := entry{from: p, single: lines(&e)}
 	q.mu.Lock()
 	if p.cancelled || q.closed {
 		q.mu.Unlock()
 		return false
 	}
-	if len(q.waiting) == 0 && q.fits(n.lines) {
+	if len(q.waiting) == 0 && q.fits(n) {
 		q.put(e, n)
 		q.mu.Unlock()
 		return true
@@ -46,10 +53,10 @@ func (p *producer) Publish(e publisher.Event) bool {
 // TryPublish adds an event if there is room at once.
 func (p *producer) TryPublish(e publisher.Event) bool {
 	q := p.q
-	n := entry{p, lines(&e)}
+	n := entry{from: p, single: lines(&e)}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if p.cancelled || q.closed || len(q.waiting) > 0 || !q.fits(n.lines) {
+	if p.cancelled || q.closed || len(q.waiting) > 0 || !q.fits(n) {
 		return false
 	}
 	q.put(e, n)
@@ -69,21 +76,27 @@ func (p *producer) Cancel() int {
 		return true
 	})
 	var dropped []publisher.Event
+	var counts []int
 	if p.dropping {
-		dropped = q.remove(p)
+		dropped, counts = q.remove(p)
 		q.admit()
 	}
 	q.mu.Unlock()
-	if p.drop != nil {
-		for i := range dropped {
-			p.drop(dropped[i].Content)
+	all := 0
+	for i := range dropped {
+		all += counts[i]
+		for range counts[i] {
+			if p.drop != nil {
+				p.drop(dropped[i].Content)
+			}
 		}
 	}
-	return len(dropped)
+	return all
 }
 
-// remove takes out what a producer has in the queue and nobody has got yet. q.mu is held.
-func (q *Queue) remove(p *producer) (removed []publisher.Event) {
+// remove takes out what a producer has in the queue and nobody has got yet; counts are the events that each stands for. q.mu is held.
+func (q *Queue) remove(p *producer) (removed []publisher.Event, counts []int) {
+	p.open = nil
 	var events []publisher.Event
 	var entries []entry
 	ready := q.ready
@@ -92,14 +105,14 @@ func (q *Queue) remove(p *producer) (removed []publisher.Event) {
 			events, entries = append(events, q.events[i]), append(entries, n)
 			continue
 		}
-		removed = append(removed, q.events[i])
-		q.used -= int(n.lines)
+		removed, counts = append(removed, q.events[i]), append(counts, n.events())
+		q.used -= n.lines()
 		if i < ready {
 			q.ready--
 		} else {
-			q.fresh -= int(n.lines)
+			q.fresh -= n.lines()
 		}
 	}
 	q.events, q.entries = events, entries
-	return removed
+	return removed, counts
 }

@@ -55,8 +55,25 @@ func Register(more func(lines int)) error {
 
 // entry is what the queue knows of an event.
 type entry struct {
-	from  *producer
-	lines int32
+	from   *producer
+	single int32          // lines of an event as it was published
+	joined *bundle.Bundle // made here, of as many events as it has lines; else nil
+}
+
+// lines is what an entry counts.
+func (n entry) lines() int {
+	if n.joined != nil {
+		return len(n.joined.Lines)
+	}
+	return int(n.single)
+}
+
+// events is how many were published.
+func (n entry) events() int {
+	if n.joined != nil {
+		return len(n.joined.Lines)
+	}
+	return 1
 }
 
 // Queue implements libbeat's queue.Queue.
@@ -74,6 +91,7 @@ type Queue struct {
 	waiting []*request        // producers that wait for room, in their order
 	timer   *time.Timer       // flushes; runs while fresh > 0
 	flushed time.Time         // when something was given out last
+	flushes uint64            // how often all was made ready
 	filled  *sync.Cond        // ready > 0, or a consumer or the queue was closed
 	out     []*batch          // given out, the oldest first
 	acked   *sync.Cond        // the oldest was acknowledged, or the queue was closed
@@ -122,19 +140,42 @@ func (q *Queue) Close() error {
 }
 
 // fits says whether there is room. q.mu is held.
-func (q *Queue) fits(lines int32) bool { return q.used == 0 || q.used+int(lines) <= q.cfg.Events }
+func (q *Queue) fits(n entry) bool { return q.used == 0 || q.used+n.lines() <= q.cfg.Events }
 
 // put adds an event for which there is room. q.mu is held.
 func (q *Queue) put(e publisher.Event, n entry) {
+	p := n.from
+	part, isPart := e.Content.Private.(*bundle.Part)
+	switch {
+	case isPart && p.open.Join(part):
+		q.used++
+		if p.openSince == q.flushes {
+			q.count(1)
+		}
+		return
+	case isPart:
+		if p.open != nil {
+			p.room = len(p.open.Lines)
+		}
+		p.open, p.openSince = part.Bundle(p.room), q.flushes
+		n.joined, e.Content.Private = p.open, p.open
+	default:
+		p.open = nil // what comes now is acknowledged later than this event
+	}
 	if q.events == nil {
 		q.events, q.entries = make([]publisher.Event, 0, 64), make([]entry, 0, 64)
 	}
 	q.events, q.entries = append(q.events, e), append(q.entries, n)
-	q.used += int(n.lines)
+	q.used += n.lines()
 	if q.fresh == 0 && q.cfg.FlushMinEvents > 1 {
 		q.timer.Reset(q.patience(time.Now()))
 	}
-	q.fresh += int(n.lines)
+	q.count(n.lines())
+}
+
+// count notes lines that are not ready yet. q.mu is held.
+func (q *Queue) count(lines int) {
+	q.fresh += lines
 	if q.fresh >= q.cfg.FlushMinEvents {
 		q.flush()
 	}
@@ -159,6 +200,7 @@ func (q *Queue) flush() {
 		q.flushed = time.Now()
 		q.timer.Stop()
 	}
+	q.flushes++
 	q.ready = len(q.events)
 	if q.ready > 0 {
 		q.filled.Broadcast()
@@ -173,14 +215,22 @@ func (q *Queue) timeout() {
 	}
 }
 
+// close ends the joining of lines to this one. q.mu is held.
+func (n entry) close() {
+	if p := n.from; n.joined != nil && p.open == n.joined {
+		p.open, p.room = nil, len(n.joined.Lines)
+	}
+}
+
 // take gives out events of at most n lines, or one event. q.mu is held, and something is ready.
 func (q *Queue) take(n int) *batch {
 	k, lines := 0, 0
 	for k < q.ready {
-		l := int(q.entries[k].lines)
+		l := q.entries[k].lines()
 		if k > 0 && n > 0 && lines+l > n {
 			break
 		}
+		q.entries[k].close()
 		lines += l
 		k++
 	}
@@ -222,19 +272,23 @@ func (q *Queue) tell() {
 
 // report passes the acknowledgement of a batch on.
 func (q *Queue) report(b *batch) {
+	events := 0
+	for i := range b.entries {
+		events += b.entries[i].events()
+	}
 	if q.listener != nil {
-		q.listener.OnACK(len(b.events))
+		q.listener.OnACK(events)
 	}
 	for i := 0; i < len(b.entries); {
 		p, n := b.entries[i].from, 0
 		for ; i < len(b.entries) && b.entries[i].from == p; i++ {
-			n++
+			n += b.entries[i].events()
 		}
 		if p.ack != nil {
 			p.ack(n)
 		}
 	}
-	if n := b.lines - len(b.events); n > 0 && q.more != nil {
+	if n := b.lines - events; n > 0 && q.more != nil {
 		q.more(n)
 	}
 	clear(b.events)
@@ -243,7 +297,7 @@ func (q *Queue) report(b *batch) {
 
 // admit takes in what waits for room. q.mu is held.
 func (q *Queue) admit() {
-	for len(q.waiting) > 0 && q.fits(q.waiting[0].entry.lines) {
+	for len(q.waiting) > 0 && q.fits(q.waiting[0].entry) {
 		r := q.waiting[0]
 		q.waiting[0] = nil
 		q.waiting = q.waiting[1:]
