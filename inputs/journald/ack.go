@@ -171,6 +171,25 @@ func (a *account) settled(next uint64) bool {
 	return a.published == nil && a.stored.next >= next && len(a.holds.now) == 0
 }
 
+// settledBut tells the same, where some entries may be held.
+func (a *account) settledBut(next uint64, held map[uint64]uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for seq := range a.holds.now {
+		if _, ok := held[seq]; !ok {
+			return false
+		}
+	}
+	return a.published == nil && a.stored.next >= next
+}
+
+// onDisk notes that the source is in memory no more.
+func (a *account) onDisk() {
+	a.mu.Lock()
+	a.volatile = false
+	a.mu.Unlock()
+}
+
 // publishing notes that the event with m is about to be handed to the pipeline.
 func (a *account) publishing(m *mark) {
 	a.mu.Lock()

@@ -20,6 +20,9 @@ var errWait = errors.New("journald may be copying a journal")
 // So if the journal on disk has a copy of the last entry that was read of the one in memory, then what comes before it,
 // of the same boot and not later, are copies of what was read as well. Nothing is passed over for that before its original is
 // acknowledged; and of what an earlier run had read and held (pieces of messages, lines of events), the copies are shipped.
+//
+// Some versions of systemd (254 and 255) give the copies numbers behind those of the originals in the same journal, with the same
+// sequence-number id: then they come from the same source. See passCopy.
 type flushes struct {
 	read    map[id128]cursor // the last entry read of journals in memory that were read by an earlier run
 	held    map[id128]heldBack
@@ -85,21 +88,18 @@ func (fl *flushes) copied(s *source, e *entry) (bool, error) {
 		return false, nil
 	}
 	for _, last := range fl.read {
+		if last.seqID == s.id {
+			continue
+		}
 		if last.boot != e.boot || e.monotonic > last.monotonic || last.seqID.isZero() {
 			continue
 		}
 		upTo, known := fl.copies[last]
 		if !known {
-			if upTo = fl.find(s, last); upTo == 0 {
-				if fl.waiting.IsZero() {
-					fl.waiting = time.Now()
-				}
-				if time.Since(fl.waiting) < flushWait {
-					return false, errWait
-				}
+			var err error
+			if upTo, err = fl.await(s, last, 0); err != nil {
+				return false, err
 			}
-			fl.waiting = time.Time{}
-			fl.copies[last] = upTo // 0: it has no copy in s, so that s is no copy of that journal
 		}
 		if e.seq > upTo {
 			continue
@@ -124,8 +124,24 @@ func (fl *flushes) copied(s *source, e *entry) (bool, error) {
 	return false, nil
 }
 
-// find returns the number in s of the copy of the entry, 0 where there is none.
-func (fl *flushes) find(s *source, of cursor) uint64 {
+// await finds the number of the entry's copy among those behind a number; 0 where s has none, so that s is no copy of that journal.
+// errWait: it may be on its way.
+func (fl *flushes) await(s *source, of cursor, behind uint64) (upTo uint64, err error) {
+	if upTo = fl.find(s, of, behind); upTo == 0 {
+		if fl.waiting.IsZero() {
+			fl.waiting = time.Now()
+		}
+		if time.Since(fl.waiting) < flushWait {
+			return 0, errWait
+		}
+	}
+	fl.waiting = time.Time{}
+	fl.copies[of] = upTo
+	return upTo, nil
+}
+
+// find returns the number in s, behind another, of the copy of the entry, 0 where there is none.
+func (fl *flushes) find(s *source, of cursor, behind uint64) uint64 {
 	r, err := s.files.openAt(s, place{boot: of.boot, monotonic: of.monotonic})
 	if err != nil {
 		return 0
@@ -138,7 +154,10 @@ func (fl *flushes) find(s *source, of cursor) uint64 {
 		}
 		var e entry
 		for len(b) > 0 {
-			if b, err = e.unpack(b); err != nil || e.boot != of.boot || e.monotonic > of.monotonic {
+			if b, err = e.unpack(b); err == nil && e.seq <= behind {
+				continue
+			}
+			if err != nil || e.boot != of.boot || e.monotonic > of.monotonic {
 				return 0
 			}
 			if e.monotonic == of.monotonic && e.realtime == of.realtime && e.xor == of.xor {

@@ -259,6 +259,9 @@ func (s *source) resumeAt(p position) {
 	s.next, s.skipped, s.cut = p.Next, p.Skipped, maps.Clone(p.Cut)
 	if c, err := parseCursor(p.Cursor); err == nil && c.seqID == s.id {
 		s.last, s.check = c, true
+		if p.Volatile {
+			s.memory = c
+		}
 	}
 	s.held = map[uint64]uint64{}
 	for _, h := range p.Held {

@@ -262,8 +262,13 @@ func TestEndsAreStoredFirst(t *testing.T) {
 }
 
 // TestLineFlushed: the last lines of a journal in memory wait for what may belong to them when the agent stops, or crashes; then
-// journald copies them to disk and they come from there.
+// journald copies them to disk and they come from there, as entries of another journal or of the same.
 func TestLineFlushed(t *testing.T) {
+	t.Run("another journal", func(t *testing.T) { lineFlushed(t, false) })
+	t.Run("same journal", func(t *testing.T) { lineFlushed(t, true) })
+}
+
+func lineFlushed(t *testing.T, same bool) {
 	memory, disk := t.TempDir(), t.TempDir()
 	both := func(string) location {
 		return location{
@@ -280,6 +285,9 @@ func TestLineFlushed(t *testing.T) {
 			x.docker("b", "  at x", false)
 		}
 		tmp := filepath.Join(t.TempDir(), "system.journal")
+		if same && more > 0 {
+			succeed(t, filepath.Join(memory, "system.journal"), tmp)
+		}
 		x.write(t, tmp)
 		if err := os.Rename(tmp, path); err != nil {
 			t.Fatal(err)

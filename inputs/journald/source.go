@@ -32,6 +32,8 @@ type source struct {
 	held    map[uint64]uint64 // pieces to be read again, with their skipped counts
 	damaged bool              // the entry at next cannot be read: what is missing there is lost, whatever the headers say
 	cut     map[uint64]uint64 // see position.Cut
+	memory  cursor            // of the last entry read from a file in memory, while copies of it on disk may come: see flush.go
+	copies  uint64            // the number behind the last of these copies that was shipped; 0 while none is
 	pass    passed
 	entry   entry
 
@@ -74,17 +76,24 @@ func (s *source) step() (more bool, err error) {
 			s.files.reopen(s.resume())
 		}
 		if errors.Is(err, errWait) {
+			s.noteBatch()
+			s.endOverdue(time.Now()) // what it waits for may wait for this
 			return false, nil
 		}
 		if err != nil {
 			break
 		}
 	}
+	s.noteBatch()
+	return true, nil
+}
+
+// noteBatch notes how far the entries of a batch are dealt with.
+func (s *source) noteBatch() {
 	if s.next != 0 && !s.check && s.ctx.Err() == nil {
 		s.account.passed(s.state())
 		s.noteRead()
 	}
-	return true, nil
 }
 
 func (s *source) state() state {
@@ -127,6 +136,9 @@ func (s *source) take(e *entry) error {
 	}
 	if e.seq < s.next {
 		return nil // dealt with already: read again to come to the held pieces, or to check the place
+	}
+	if done, err := s.passCopy(e); done || err != nil {
+		return err
 	}
 	s.loseHeld()
 	copied, err := s.flushes.copied(s, e)

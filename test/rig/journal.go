@@ -17,6 +17,8 @@ type Journal struct {
 	Path  string
 	Lines int // written so far: "NAME line 0 …" and on
 	name  string
+
+	entries int
 }
 
 // NewJournal prepares the journal system.journal in a directory. name begins every line.
@@ -36,13 +38,20 @@ func (j *Journal) remote() *exec.Cmd {
 	return nil
 }
 
-// entry writes an entry in systemd's Journal Export Format, with as many fields that no other entry has as distinct says: they
+// entry writes the next numbered line, with as many fields that no other entry has as distinct says: they
 // fill the file's tables, and systemd-journal-remote rotates it.
 func (j *Journal) entry(w io.Writer, distinct int) {
 	i := j.Lines
 	j.Lines++
+	j.say(w, fmt.Sprintf("%s line %d of a journal", j.name, i), distinct)
+}
+
+// say writes an entry in systemd's Journal Export Format.
+func (j *Journal) say(w io.Writer, message string, distinct int) {
+	i := j.entries
+	j.entries++
 	fmt.Fprintf(w, "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=0123456789abcdef0123456789abcdef\n", 1_767_000_000_000_000+int64(i)*1000, 1000+i*1000)
-	fmt.Fprintf(w, "MESSAGE=%s line %d of a journal\nPRIORITY=6\n_HOSTNAME=node1\n_SYSTEMD_UNIT=docker.service\nCONTAINER_NAME=k8s_web_web-%d_default_1-2_0\n", j.name, i, i%7)
+	fmt.Fprintf(w, "MESSAGE=%s\nPRIORITY=6\n_HOSTNAME=node1\n_SYSTEMD_UNIT=docker.service\nCONTAINER_NAME=k8s_web_web-%d_default_1-2_0\n", message, i%7)
 	for f := range distinct {
 		fmt.Fprintf(w, "F%d=%d-%d\n", f, i, f)
 	}
@@ -56,8 +65,23 @@ func (j *Journal) Write(n, distinct int) {
 	for range n {
 		j.entry(&b, distinct)
 	}
+	j.append(&b)
+}
+
+// Say appends entries with messages that are not numbered.
+func (j *Journal) Say(messages ...string) {
+	j.t.Helper()
+	var b bytes.Buffer
+	for _, m := range messages {
+		j.say(&b, m, 0)
+	}
+	j.append(&b)
+}
+
+func (j *Journal) append(b *bytes.Buffer) {
+	j.t.Helper()
 	cmd := j.remote()
-	cmd.Stdin = &b
+	cmd.Stdin = b
 	if out, err := cmd.CombinedOutput(); err != nil {
 		j.t.Fatalf("cannot write %q: %v\n%s", j.Path, err, out)
 	}
@@ -66,7 +90,7 @@ func (j *Journal) Write(n, distinct int) {
 // Rotate archives the file as journald does, and begins a new one that goes on with its numbers. It returns the archive.
 func (j *Journal) Rotate() string {
 	j.t.Helper()
-	header := make([]byte, 208)
+	header := make([]byte, 176)
 	f, err := os.Open(j.Path)
 	if err == nil {
 		_, err = f.ReadAt(header, 0)
@@ -83,13 +107,28 @@ func (j *Journal) Rotate() string {
 	Patch(j.t, archive, 16, []byte{2})
 	// The new file is made beside, so that it has its numbers when it appears.
 	next := &Journal{t: j.t, Path: filepath.Join(j.t.TempDir(), "new.journal")}
-	next.Write(0, 0)
-	Patch(j.t, next.Path, 72, header[72:88])
-	Patch(j.t, next.Path, 160, header[160:168])
+	next.GoOn(archive)
 	if err := os.Rename(next.Path, j.Path); err != nil {
 		j.t.Fatal(err)
 	}
 	return archive
+}
+
+// GoOn makes the file, empty, as one that goes on with the numbers of another.
+func (j *Journal) GoOn(other string) {
+	j.t.Helper()
+	header := make([]byte, 168)
+	f, err := os.Open(other)
+	if err == nil {
+		_, err = f.ReadAt(header, 0)
+		f.Close()
+	}
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	j.Write(0, 0)
+	Patch(j.t, j.Path, 72, header[72:88])
+	Patch(j.t, j.Path, 160, header[160:168])
 }
 
 // Patch overwrites bytes of a file.
