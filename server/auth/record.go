@@ -58,10 +58,20 @@ type user struct {
 }
 
 func newUser(u User, tenant uint32, password string) *user {
+	u.Namespaces, u.Clusters = patterns(u.Namespaces), patterns(u.Clusters)
 	return &user{User: u, password: password, principal: Principal{
 		Kind: KindUser, ID: u.Name, Name: KindUser + ":" + u.Name, Role: u.Role, Tenant: u.Tenant, TenantID: tenant,
 		Namespaces: u.Namespaces, Clusters: u.Clusters,
 	}}
+}
+
+// patterns of an entry are nil where there are none, as they are asked for and as they are read alike: an entry that is read again must be
+// equal to what it was.
+func patterns(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // supreme tells whether u can manage everything: an enabled user who is an admin of all tenants.
@@ -89,6 +99,7 @@ type token struct {
 }
 
 func newTokenEntry(t Token, tenant uint32, h hash) *token {
+	t.Namespaces, t.Clusters = patterns(t.Namespaces), patterns(t.Clusters)
 	return &token{Token: t, hash: h, used: newLastUse(t.LastUsed), principal: Principal{
 		Kind: KindToken, ID: t.ID, Name: KindToken + ":" + t.ID, Role: t.Role, Tenant: t.Tenant, TenantID: tenant,
 		Namespaces: t.Namespaces, Clusters: t.Clusters,

@@ -96,6 +96,24 @@ func TestToldBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// A user whom nobody has changed stays the same entry when the file is read again, or a login that is under way would be refused.
+func TestReadAgain(t *testing.T) {
+	_, a, _, _, _ := pair(t)
+	admin := a.user(AdminName)
+	if _, err := a.CreateUser(t.Context(), admin.principal, UserRequest{Name: "x", Password: "a long enough password", Role: RoleReader, Namespaces: []string{}, Clusters: []string{"c"}}); err != nil {
+		t.Fatal(err)
+	}
+	x := a.user("x")
+	a.change.Lock()
+	defer a.change.Unlock()
+	if err := a.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a.user(AdminName) != admin || a.user("x") != x {
+		t.Errorf("%+v and %+v were %+v and %+v", a.user(AdminName).User, a.user("x").User, admin.User, x.User)
+	}
+}
+
 // Both write and tell each other at the same moment: neither waits for the other.
 func TestToldCrosswise(t *testing.T) {
 	_, a, b, _, _ := pair(t)

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/tallylog/tally/server/database"
 )
 
 // The tenant that is always there.
@@ -83,7 +86,7 @@ type Store struct {
 // Open opens DIR/auth.db, or makes it. The file belongs to this Store until Close; a second Open of it fails.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	opt.setDefaults()
-	db, err := openDB(ctx, dir)
+	db, err := database.Open(ctx, filepath.Join(dir, FileName), migrations)
 	if err != nil {
 		return nil, err
 	}
@@ -141,16 +144,8 @@ func (s *Store) tidy(ctx context.Context) error {
 func (s *Store) write(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("cannot begin to write %q: %w", FileName, err)
-	}
-	defer tx.Rollback() // does nothing after the commit
-	if err := f(ctx, tx); err != nil {
+	if err := database.Write(ctx, s.db, func(tx *sql.Tx) error { return f(ctx, tx) }); err != nil {
 		return fmt.Errorf("cannot write %q: %w", FileName, err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("cannot commit to %q: %w", FileName, err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tallylog/tally/server/admit"
 	"github.com/tallylog/tally/server/answer"
 	"github.com/tallylog/tally/server/auth"
+	"github.com/tallylog/tally/server/database"
 )
 
 // codeAge is how long an install code is good.
@@ -84,10 +85,7 @@ func (r *Register) Close() error { return r.db.db.Close() }
 
 // SaveTo writes a copy of the register, as of one moment, to a file that must not exist.
 func (r *Register) SaveTo(ctx context.Context, file string) error {
-	if _, err := r.db.db.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
-		return fmt.Errorf("cannot copy the register of clusters to %q: %w", file, err)
-	}
-	return nil
+	return database.SaveTo(ctx, r.db.db, file)
 }
 
 // Invitation is the answer to a registration: how to install the agents. Code is told only here.

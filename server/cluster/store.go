@@ -6,22 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	"github.com/tallylog/tally/server/answer"
+	"github.com/tallylog/tally/server/database"
 )
 
 // FileName is the name of the database in the data directory.
 const FileName = "clusters.db"
 
-// schema of user_version 1. Times are milliseconds since 1970 UTC. hash is the SHA-256 of a code, sealed the token's secret
+// migrations are the steps of the schema. Times are milliseconds since 1970 UTC. hash is the SHA-256 of a code, sealed the token's secret
 // encrypted under the code (seal.go).
-const schema = `
+var migrations = []string{`
 CREATE TABLE clusters (
 	id         TEXT PRIMARY KEY,
 	tenant     INTEGER NOT NULL,
@@ -42,8 +39,7 @@ CREATE TABLE codes (
 	used    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX codes_cluster ON codes (cluster);
-PRAGMA user_version = 1;
-`
+`}
 
 // Registered is a cluster in the register.
 type Registered struct {
@@ -69,65 +65,14 @@ type store struct {
 }
 
 // write runs f in one transaction; where it returns an error nothing was changed.
-func (s *store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after the commit
-	if err := f(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
+func (s *store) write(ctx context.Context, f func(tx *sql.Tx) error) error { return database.Write(ctx, s.db, f) }
 
 func openStore(ctx context.Context, dir string) (*store, error) {
-	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	db, err := database.Open(ctx, filepath.Join(dir, FileName), migrations)
 	if err != nil {
-		return nil, fmt.Errorf("cannot find directory %q: %w", dir, err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // private before SQLite sees it
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot open database %q: %w", path, err)
-	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_pragma": {"busy_timeout(2000)", "foreign_keys(1)", "journal_mode(WAL)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)"},
-		"_txlock": {"immediate"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, fmt.Errorf("cannot open database %q: %w", path, err)
-	}
-	db.SetMaxOpenConns(1)
-	if err := prepare(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open database %q: %w", path, err), db.Close())
+		return nil, err
 	}
 	return &store{db: db}, nil
-}
-
-func prepare(ctx context.Context, db *sql.DB) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after the commit
-	var version int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch version {
-	case 0:
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
-			return err
-		}
-	case 1:
-	default:
-		return fmt.Errorf("its schema has version %d, this program knows at most 1: it was written by a newer one", version)
-	}
-	return tx.Commit()
 }
 
 const (

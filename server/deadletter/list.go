@@ -9,6 +9,7 @@ import (
 
 	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/server/auth"
+	"github.com/tallylog/tally/server/database"
 	"github.com/tallylog/tally/server/record"
 )
 
@@ -129,7 +130,7 @@ func (s *Store) read(ctx context.Context, seq int64) (l Letter, err error) {
 	}
 	b, err := record.Decode(blob)
 	if err != nil || len(b.Events) != 1 {
-		return l, fmt.Errorf("cannot read the event of dead letter %s: %w", l.ID, errors.Join(err, errDamaged))
+		return l, fmt.Errorf("cannot read the event of dead letter %s: %w", l.ID, errors.Join(err, database.ErrDamaged))
 	}
 	l.Event = b.Events[0]
 	return l, nil

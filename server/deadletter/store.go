@@ -6,20 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
-	"modernc.org/sqlite" // the driver "sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"github.com/tallylog/tally/server/database"
 )
 
 // FileName is the name of the database in the data directory.
 const FileName = "deadletters.db"
 
-// schema of user_version 1. Times are nanoseconds since 1970 UTC; event is a record (server/record/FORMAT.md) of this one event.
-const schema = `
+// migrations are the steps of the schema. Times are nanoseconds since 1970 UTC; event is a record (server/record/FORMAT.md) of this one event.
+var migrations = []string{`
 CREATE TABLE letters (
 	seq       INTEGER PRIMARY KEY AUTOINCREMENT,
 	id        TEXT NOT NULL UNIQUE,
@@ -50,8 +47,7 @@ CREATE TABLE totals (
 	dropped  INTEGER NOT NULL,
 	evicted  INTEGER NOT NULL
 ) STRICT;
-PRAGMA user_version = 1;
-`
+`}
 
 // defaultBytes bounds the letters of a tenant where Options does not.
 const defaultBytes = 256 << 20
@@ -81,83 +77,30 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	file := filepath.Join(dir, FileName)
-	db, err := openDB(ctx, file)
-	if damaged(err) {
+	db, err := openFile(ctx, file)
+	if database.Damaged(err) {
 		aside := file + ".corrupt-" + time.Now().UTC().Format("20060102-150405")
-		if rerr := os.Rename(file, aside); rerr != nil {
+		if rerr := database.SetAside(file, aside); rerr != nil {
 			return nil, errors.Join(err, rerr)
 		}
-		for _, side := range []string{"-wal", "-shm"} {
-			if rerr := os.Rename(file+side, aside+side); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-				return nil, errors.Join(err, rerr)
-			}
-		}
 		o.Log.Error("the database of dead letters is corrupt; it is set aside, and a new one begins", "file", aside, "error", err)
-		db, err = openDB(ctx, file)
+		db, err = openFile(ctx, file)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open database %q: %w", file, err)
+		return nil, err
 	}
 	return &Store{o: o, db: db}, nil
 }
 
-func openDB(ctx context.Context, file string) (*sql.DB, error) {
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // private before SQLite sees it
+func openFile(ctx context.Context, file string) (*sql.DB, error) {
+	db, err := database.Open(ctx, file, migrations)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return nil, err
-	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_pragma": {"busy_timeout(2000)", "journal_mode(WAL)", "locking_mode(EXCLUSIVE)", "synchronous(FULL)"},
-		"_txlock": {"immediate"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	var version int
-	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
-	if err == nil && version == 0 {
-		_, err = db.ExecContext(ctx, "BEGIN IMMEDIATE;"+schema+"COMMIT;")
-	}
-	if err == nil {
-		err = check(ctx, db)
-	}
-	if err == nil && version > 1 {
-		err = fmt.Errorf("the schema has version %d, this program knows 1: it was written by a newer one", version)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := database.Check(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open database %q: %w", file, err), db.Close())
 	}
 	return db, nil
-}
-
-var errDamaged = errors.New("the database is damaged")
-
-func check(ctx context.Context, db *sql.DB) error {
-	var result string
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
-		return err
-	}
-	if result != "ok" {
-		return fmt.Errorf("%w: %s", errDamaged, result)
-	}
-	return nil
-}
-
-func damaged(err error) bool {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		return e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB
-	}
-	return errors.Is(err, errDamaged)
 }
 
 // Close closes the database.
@@ -165,23 +108,12 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // SaveTo writes a copy of the database, as of one moment, to a file that must not exist. Letters may come meanwhile.
 func (s *Store) SaveTo(ctx context.Context, file string) error {
-	if _, err := s.db.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
-		return fmt.Errorf("cannot copy the dead letters to %q: %w", file, err)
-	}
-	return nil
+	return database.SaveTo(ctx, s.db, file)
 }
 
 // write runs f in one transaction; where it returns an error nothing was changed.
 func (s *Store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("cannot write dead letters: %w", err)
-	}
-	defer tx.Rollback() // does nothing after the commit
-	if err := f(tx); err != nil {
-		return fmt.Errorf("cannot write dead letters: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
+	if err := database.Write(ctx, s.db, f); err != nil {
 		return fmt.Errorf("cannot write dead letters: %w", err)
 	}
 	return nil
