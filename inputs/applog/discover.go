@@ -266,15 +266,16 @@ func (d *discoverer) handle(batch []notice) {
 			continue
 		}
 		last = e
-		if e.mask&(unix.IN_MODIFY|unix.IN_CLOSE_WRITE) == 0 {
-			d.stirred = time.Now()
-		}
 		if e.mask&unix.IN_Q_OVERFLOW != 0 {
+			d.stirred = time.Now()
 			d.rescan()
 			continue
 		}
 		d.targetChanged(e)
 		n := d.byWd[e.wd]
+		if e.mask&(unix.IN_MODIFY|unix.IN_CLOSE_WRITE) == 0 && d.concerns(n, e) {
+			d.stirred = time.Now()
+		}
 		if n == nil {
 			continue
 		}
@@ -295,6 +296,16 @@ func (d *discoverer) handle(batch []notice) {
 			d.changed(n, e)
 		}
 	}
+}
+
+// concerns says whether an event of names can be part of a rotation, or of a pod's coming or going. In a directory that only leads to
+// others, such as /tmp, names that lead nowhere come and go all the time.
+func (d *discoverer) concerns(n *dir, e notice) bool {
+	if n == nil || n.files || e.name == "" {
+		return true
+	}
+	next, _ := step(d.in.cfg.patterns, n.at, e.name)
+	return len(next) > 0
 }
 
 // changed goes through an event of a name that is no directory.
