@@ -13,9 +13,9 @@ const (
 	busyPercent = 300
 	// quietRoom is how much may be allocated, in bytes, while little is shipped: memory that a busy agent would make use of is only in
 	// the way of others then.
-	quietRoom = 24 << 20
+	quietRoom = 12 << 20
 	// busyCycles within busyTime make an agent busy. The start of one with thousands of files takes fewer.
-	busyCycles = 12
+	busyCycles = 20
 	busyTime   = 4 * time.Second
 	// quietTime without a collection makes it quiet again.
 	quietTime = 2 * time.Second
@@ -65,5 +65,5 @@ func (g *governor) choose(now time.Time, live uint64) int {
 	if g.busy {
 		return busyPercent
 	}
-	return int(min(max(100*quietRoom/max(live, 1), 50), busyPercent))
+	return int(min(max(100*quietRoom/max(live, 1), 25), busyPercent))
 }
