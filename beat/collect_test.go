@@ -20,20 +20,20 @@ func TestChoosesPercentage(t *testing.T) {
 	}
 	f(0, 4<<20, 300)
 	for range busyCycles - 1 { // the start
-		f(time.Millisecond, 24<<20, 100)
+		f(time.Millisecond, 24<<20, 50)
 	}
-	f(busyTime, 24<<20, 100)
-	f(time.Minute, 48<<20, 50)
-	f(time.Minute, 1<<30, 50)
+	f(busyTime, 24<<20, 50)
+	f(time.Minute, 48<<20, 25)
+	f(time.Minute, 1<<30, 25)
 	f(time.Minute, 0, 300)
 	for range busyCycles - 1 {
-		f(10*time.Millisecond, 24<<20, 100)
+		f(10*time.Millisecond, 24<<20, 50)
 	}
 	f(10*time.Millisecond, 24<<20, 300)
 	for range 2 * busyCycles {
 		f(time.Second, 100<<20, 300) // still busy, though they are seldom now
 	}
-	f(quietTime, 24<<20, 100)
+	f(quietTime, 24<<20, 50)
 }
 
 // What somebody else sets stays.

@@ -31,6 +31,7 @@ type sink struct {
 	events  []beat.Event
 	clients []*sinkClient
 	hold    bool                      // acknowledgements wait for release
+	tells   bool                      // but for control records
 	blocked bool                      // Publish waits too
 	drop    func(message string) bool // as a processor would
 }
@@ -101,7 +102,7 @@ func (c *sinkClient) Publish(e beat.Event) {
 	}
 	c.unacked++
 	n := 0
-	if !s.hold {
+	if !s.hold || s.tells && bundle.IsControl(&publisher.Event{Content: e}) {
 		n, c.unacked = c.unacked, 0
 	}
 	s.changed.Broadcast()

@@ -26,7 +26,8 @@ func TestTooLong(t *testing.T) {
 		r := newRig(t)
 		r.options.Controls, r.options.Bundles = true, bundles
 		r.write("a.log", text)
-		r.sink.set(false, true) // nothing is acknowledged
+		r.sink.tells = true     // of a source, what is new is told once the last was acknowledged
+		r.sink.set(false, true) // no line is acknowledged
 		options := map[string]any{"max_bytes": 41}
 		r.run(options, "*.log")
 		lines, told := split(r.sink.wait(t, 10))
