@@ -243,21 +243,53 @@ func parseTime(v *fastjson.Value) (int64, bool) {
 	return 0, false
 }
 
-// ParseTime reads RFC 3339, or a decimal number of milliseconds since 1970, as nanoseconds. ok is false outside
-// 1678..2262, which nanoseconds in 64 bits cannot hold.
+// ParseTime reads RFC 3339 (also with a small t or z, or a space for the T, which it allows), or a decimal number of milliseconds
+// since 1970, as nanoseconds. ok is false outside 1678..2262, which nanoseconds in 64 bits cannot hold.
 func ParseTime(s string) (ns int64, ok bool) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		ms, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || ms > 9e12 || ms < -9e12 {
+		const dateTime = len("2006-01-02T")
+		if len(s) <= dateTime || s[4] != '-' {
+			return parseMillis(s)
+		}
+		b := []byte(s)
+		if b[dateTime-1] == 't' || b[dateTime-1] == ' ' {
+			b[dateTime-1] = 'T'
+		}
+		if b[len(b)-1] == 'z' {
+			b[len(b)-1] = 'Z'
+		}
+		if t, err = time.Parse(time.RFC3339Nano, string(b)); err != nil {
 			return 0, false
 		}
-		return ms * 1e6, true
 	}
 	if y := t.Year(); y < 1678 || y > 2261 {
 		return 0, false
 	}
 	return t.UnixNano(), true
+}
+
+// parseMillis reads milliseconds since 1970, with up to six decimals, as nanoseconds.
+func parseMillis(s string) (ns int64, ok bool) {
+	whole, fraction, point := strings.Cut(s, ".")
+	ms, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || ms > 9e12 || ms < -9e12 {
+		return 0, false
+	}
+	if !point {
+		return ms * 1e6, true
+	}
+	f, err := strconv.ParseUint(fraction, 10, 64)
+	if err != nil || len(fraction) > 6 {
+		return 0, false
+	}
+	for range 6 - len(fraction) {
+		f *= 10
+	}
+	if s[0] == '-' {
+		return ms*1e6 - int64(f), true
+	}
+	return ms*1e6 + int64(f), true
 }
 
 // metadata takes the position and the client's own id out of @metadata.

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bufio"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -59,8 +61,8 @@ func TestAccessToSearches(t *testing.T) {
 			t.Errorf("%s with a token in the address: %d", path, code)
 		}
 		for _, method := range []string{"PUT", "DELETE", "PATCH"} {
-			if code, _, _ := r.do(method, path, ""); code != 404 && code != 405 {
-				t.Errorf("%s %s: %d", method, path, code)
+			if code, _, resp := r.do(method, path, ""); code != 405 || !strings.HasPrefix(resp.Header.Get("Allow"), "GET") {
+				t.Errorf("%s %s: %d, allowed are %q", method, path, code, resp.Header.Get("Allow"))
 			}
 		}
 	}
@@ -153,4 +155,78 @@ func TestHostileParameters(t *testing.T) {
 		}
 	}
 	r.count("*", 10)
+}
+
+// TestParametersInABody: a body is understood for what it is, or refused; it is never ignored, for then everything would be found.
+func TestParametersInABody(t *testing.T) {
+	r := run(t, t.TempDir())
+	r.push(numbered(0, 10))
+	r.count("*", 10)
+	f := func(kind, body string, want int) {
+		t.Helper()
+		code, ans, _ := r.do("POST", "/api/v1/query", body, "Content-Type", kind)
+		if n := strings.Count(ans, `"_id"`); code != 200 || n != want {
+			t.Errorf("%q %s: %d, %d events; %.200s", kind, body, code, n, ans)
+		}
+	}
+	for _, kind := range []string{"", "application/json", "application/x-www-form-urlencoded"} {
+		f(kind, `{"query":"NOT *"}`, 0)
+		f(kind, `{"limit":3,"order":"asc"}`, 3)
+		if kind != "application/json" {
+			f(kind, "query=NOT+*", 0)
+			f(kind, "limit=3", 3)
+		}
+	}
+	if code, ans, _ := r.do("POST", "/api/v1/query", "<query/>", "Content-Type", "text/xml"); code != 415 {
+		t.Errorf("XML: %d %s", code, ans)
+	}
+	if code, _, _ := r.do("POST", "/api/v1/query", "", "Content-Type", "text/plain"); code != 200 {
+		t.Errorf("no body: %d", code)
+	}
+}
+
+// TestTailEndsWithItsCredentials: what comes after a token is revoked is not shown any more.
+func TestTailEndsWithItsCredentials(t *testing.T) {
+	r := run(t, t.TempDir())
+	secret := r.token(`{"name":"reads","role":"reader"}`)
+	_, list, _ := r.do("GET", "/api/v1/tokens", "")
+	var tokens struct {
+		Tokens []struct{ ID string }
+	}
+	if err := json.Unmarshal([]byte(list), &tokens); err != nil || len(tokens.Tokens) != 1 {
+		t.Fatal(err, list)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/api/v1/tail", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	s := bufio.NewScanner(resp.Body)
+	next := func() string {
+		for s.Scan() {
+			if line := s.Text(); strings.HasPrefix(line, "data:") {
+				return line
+			}
+		}
+		return ""
+	}
+	r.push(`{"message":"before"}`)
+	if got := next(); !strings.Contains(got, "before") {
+		t.Fatal(got)
+	}
+	if code, ans, _ := r.do("DELETE", "/api/v1/tokens/"+tokens.Tokens[0].ID, ""); code != 204 {
+		t.Fatal(code, ans)
+	}
+	r.push(`{"message":"behind"}`)
+	if got := next(); !strings.Contains(got, "unauthorized") {
+		t.Errorf("after the token was revoked came %s", got)
+	}
+	if got := next(); got != "" {
+		t.Errorf("and then %s", got)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tallylog/tally/server/answer"
@@ -140,6 +141,22 @@ func (s *Server) health(mux *http.ServeMux) {
 	})
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) {
-	answer.Fail(w, answer.Errorf(http.StatusNotFound, "not_found", "there is no %s %.200s", r.Method, r.URL.Path))
+// notFound answers for addresses of the API that do not exist, with 405 where another method does.
+func notFound(mux *http.ServeMux) http.HandlerFunc {
+	const own = "/api/"
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			other := http.Request{Method: method, URL: r.URL, Host: r.Host}
+			if _, pattern := mux.Handler(&other); pattern != own {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			answer.Fail(w, answer.Errorf(http.StatusMethodNotAllowed, "method_not_allowed", "there is no %s %.200s, but %s", r.Method, r.URL.Path, strings.Join(allowed, " and ")))
+			return
+		}
+		answer.Fail(w, answer.Errorf(http.StatusNotFound, "not_found", "there is no %s %.200s", r.Method, r.URL.Path))
+	}
 }

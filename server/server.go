@@ -280,7 +280,7 @@ func (s *Server) routes() {
 	mux.Handle("GET /api/v1/nodes", s.auth.Require(auth.Operate, http.HandlerFunc(s.nodes)))
 	mux.Handle("GET /metrics", s.auth.Require(auth.Operate, s.metrics()))
 	mux.Handle("POST /webhook/applog", webhook.New())
-	mux.Handle("/api/", http.HandlerFunc(notFound))
+	mux.Handle("/api/", notFound(mux))
 	mux.Handle("/", elastic.Root(s.auth.Require, web.Handler()))
 	s.health(mux)
 	s.handler.Store(mux)

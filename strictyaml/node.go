@@ -1,8 +1,10 @@
 package strictyaml
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -21,9 +23,17 @@ type Node struct {
 // Parse reads YAML. file is for messages. ${VAR} and ${VAR:default} in values are replaced by what env says, as Beats do it. The
 // Node of an empty text is zero.
 func Parse(file string, text []byte, env func(string) (string, bool)) (Node, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(&doc); err != nil && err != io.EOF {
 		return Node{}, located(file, err)
+	}
+	switch err := d.Decode(&more); {
+	case err == io.EOF:
+	case err != nil:
+		return Node{}, located(file, err)
+	case len(more.Content) > 0 && more.Content[0].Tag != "!!null": // an empty one is but a line at the end
+		return Node{}, fmt.Errorf("%s:%d: a second document (---) begins here; it would be ignored", file, more.Line)
 	}
 	if len(doc.Content) == 0 {
 		return Node{}, nil

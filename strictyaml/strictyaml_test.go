@@ -67,6 +67,8 @@ func TestErrors(t *testing.T) {
 	f("name: a\nname: b\n", "f.yml:2: name: the key stands twice")
 	f("name: a\nprivate: 1\n", "private: unknown key")
 	f("name: [a\n", "f.yml:")
+	f("name: a\n---\ncount: 1\n", "f.yml:2: a second document")
+	f("name: a\n---\n[\n", "f.yml:")
 	f("name: ${NO}\n", "f.yml:1: environment variable NO is not set")
 }
 

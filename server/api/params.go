@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -34,10 +36,14 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 		return p, nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	// A body that begins as a JSON object is one, whatever its Content-Type says: curl calls every body a form, and a body without a
+	// type would otherwise be ignored, and everything be found.
+	body := bufio.NewReader(r.Body)
+	first, _ := body.Peek(1)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind == "application/json" {
+	if kind == "application/json" || len(first) == 1 && first[0] == '{' {
 		var m map[string]any
-		d := json.NewDecoder(r.Body)
+		d := json.NewDecoder(body)
 		d.UseNumber()
 		if err := d.Decode(&m); err != nil {
 			return p, bad("body", "the body is no JSON object: %v", err)
@@ -62,10 +68,23 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 		}
 		return p, nil
 	}
-	if err := r.ParseForm(); err != nil {
+	switch {
+	case len(first) == 0:
+		return p, nil
+	case kind != "" && kind != "application/x-www-form-urlencoded":
+		return p, answer.Errorf(http.StatusUnsupportedMediaType, "body", "parameters in a body of the type %.60q are not understood: send a form or a JSON object", kind)
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
 		return p, bad("body", "cannot read the form: %v", err)
 	}
-	p.Values = r.Form
+	form, err := url.ParseQuery(string(text))
+	if err != nil {
+		return p, bad("body", "cannot read the form: %v", err)
+	}
+	for k, v := range form {
+		p.Values[k] = v
+	}
 	return p, nil
 }
 

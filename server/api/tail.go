@@ -15,7 +15,8 @@ import (
 // tailQueue is the number of events kept for a slow live tail.
 const tailQueue = 10_000
 
-// heartbeat is the time between signs of life on a silent live tail, and between looks at whether its credentials still hold.
+// heartbeat is the time between signs of life on a silent live tail. Whether its credentials still hold is looked at with each, and
+// before any event is sent.
 const heartbeat = 5 * time.Second
 
 // tail sends matching events as they become durable, as server-sent events
@@ -45,6 +46,9 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	rc := http.NewResponseController(w)
 	buf := bufio.NewWriterSize(w, 64<<10)
 	fmt.Fprint(buf, ": tail\n\n")
@@ -64,6 +68,9 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) error {
 			if b.err != nil {
 				return nil
 			}
+			if !a.Auth.Holds(r.Context()) {
+				return noLonger(buf)
+			}
 			for _, e := range b.events {
 				line = append(e.AppendJSON(append(line[:0], "data: "...), keep), '\n', '\n')
 				if _, err := buf.Write(line); err != nil {
@@ -74,16 +81,21 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) error {
 				fmt.Fprintf(buf, "event: skipped\ndata: {\"count\":%d}\n\n", b.skipped)
 			}
 		case <-beat.C:
-			if again, err := a.Auth.Authenticate(r); err != nil || again.Name != who.Name || !again.Allows(auth.Read) {
-				fmt.Fprint(buf, "event: error\ndata: {\"code\":\"unauthorized\",\"message\":\"the credentials no longer hold\"}\n\n")
-				_ = buf.Flush()
-				return nil
+			if !a.Auth.Holds(r.Context()) {
+				return noLonger(buf)
 			}
 			fmt.Fprint(buf, ": alive\n\n")
 		case <-a.Stopping:
 			return nil
 		}
 	}
+}
+
+// noLonger ends a tail whose credentials were revoked or changed.
+func noLonger(buf *bufio.Writer) error {
+	fmt.Fprint(buf, "event: error\ndata: {\"code\":\"unauthorized\",\"message\":\"the credentials no longer hold\"}\n\n")
+	_ = buf.Flush() // else the client is gone
+	return nil
 }
 
 type batch struct {

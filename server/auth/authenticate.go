@@ -48,7 +48,17 @@ func (s *Store) authenticate(r *http.Request) (grant, error) {
 	if err != nil {
 		return grant{}, err
 	}
-	return grant{Principal: u.principal}, nil
+	return grant{Principal: u.principal, holds: func() bool {
+		now := s.user(u.Name)
+		return now != nil && !now.Disabled && now.password == u.password && now.principal.same(u.principal)
+	}}, nil
+}
+
+// Holds tells whether what Require let a request through for is still so: its credentials are neither revoked nor expired, and
+// neither their role nor their scope was changed. It costs a look into memory, and is for answers that go on for long.
+func (s *Store) Holds(ctx context.Context) bool {
+	g, ok := ctx.Value(grantKey{}).(*grant)
+	return ok && g.holds != nil && g.holds()
 }
 
 // byToken looks a token up by its hash. The time of the lookup may tell how much of a hash was right, but nobody can choose
@@ -69,7 +79,12 @@ func (s *Store) byToken(secret string, r *http.Request) (grant, error) {
 		return grant{}, errCredentials
 	}
 	t.used.note(now)
-	return grant{Principal: t.principal}, nil
+	return grant{Principal: t.principal, holds: func() bool {
+		s.mu.RLock()
+		again := s.tokens[h]
+		s.mu.RUnlock()
+		return again != nil && !again.expired(millis(s.opt.Now())) && again.principal.same(t.principal)
+	}}, nil
 }
 
 func (s *Store) bySession(r *http.Request) (grant, error) {
@@ -79,14 +94,8 @@ func (s *Store) bySession(r *http.Request) (grant, error) {
 	}
 	now := millis(s.opt.Now())
 	h := sha256.Sum256([]byte(cookie.Value))
-	var u *user
-	s.mu.RLock()
-	e := s.sessions[h]
-	if e != nil {
-		u = s.users[e.user]
-	}
-	s.mu.RUnlock()
-	if u == nil || u.Disabled || e.expired(now, s.opt.SessionIdle, s.opt.SessionMax) {
+	e, u := s.sessionOf(h)
+	if u == nil {
 		return grant{}, answer.Errorf(http.StatusUnauthorized, "unauthorized", "the session has ended; log in again")
 	}
 	csrf := csrfOf(cookie.Value)
@@ -94,7 +103,29 @@ func (s *Store) bySession(r *http.Request) (grant, error) {
 		return grant{}, answer.Errorf(http.StatusForbidden, "csrf", "the header %s is missing or wrong", CSRFHeader)
 	}
 	e.used.note(now)
-	return grant{Principal: u.principal, session: e, csrf: csrf}, nil
+	return grant{Principal: u.principal, session: e, csrf: csrf, holds: func() bool {
+		e, again := s.sessionOf(h)
+		if again == nil || !again.principal.same(u.principal) {
+			return false
+		}
+		e.used.note(millis(s.opt.Now())) // who watches a tail is there
+		return true
+	}}, nil
+}
+
+// sessionOf returns a session that has not ended and its user; nil for any other.
+func (s *Store) sessionOf(h hash) (*session, *user) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e := s.sessions[h]
+	if e == nil {
+		return nil, nil
+	}
+	u := s.users[e.user]
+	if u == nil || u.Disabled || e.expired(millis(s.opt.Now()), s.opt.SessionIdle, s.opt.SessionMax) {
+		return nil, nil
+	}
+	return e, u
 }
 
 // Require lets only those requests through to h whose principal may do a, which FromContext then finds in their context.

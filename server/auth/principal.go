@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -141,6 +142,11 @@ func match(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
+// same tells whether p and q are the same client, and may do and see the same.
+func (p Principal) same(q Principal) bool {
+	return p.Name == q.Name && p.Role == q.Role && p.TenantID == q.TenantID && slices.Equal(p.Namespaces, q.Namespaces) && slices.Equal(p.Clusters, q.Clusters)
+}
+
 // covers tells whether each value that the patterns inner allow is allowed by a single pattern of outer. For two
 // patterns the answer is exact: inner lies within outer if outer still matches when every "*" of inner is replaced by a
 // character that no pattern can hold, for only a "*" of outer can match that one. A scope that only several patterns of
@@ -170,6 +176,8 @@ type grant struct {
 	Principal
 	session *session // nil without a cookie
 	csrf    string   // empty without a cookie
+	// holds tells whether the credentials are still good, and as the same principal; nil without credentials.
+	holds func() bool
 }
 
 type grantKey struct{}

@@ -50,6 +50,9 @@ TALLY_ADMIN_PASSWORD or a random password, which is printed and kept in the file
 			if err := cfg.Check(); err != nil {
 				return fail(exitUsage, "%v", err)
 			}
+			if key, err := server.CheckFiles(&cfg); err != nil {
+				return fail(exitUsage, "%v", config.Place(file, key, err))
+			}
 			if err := checkPipelines(cfg); err != nil {
 				return fail(exitUsage, "%v", err)
 			}

@@ -232,3 +232,11 @@ func Parse(file string, text []byte, env func(string) (string, bool)) (Config, e
 	}
 	return c, nil
 }
+
+// Place says where in a configuration file the key stands that an error is about.
+func Place(file, key string, err error) error {
+	if root, rerr := strictyaml.ReadFile(file); rerr == nil && !root.IsZero() {
+		return root.At(key).Errorf("%v", err)
+	}
+	return fmt.Errorf("%s: %w", key, err)
+}

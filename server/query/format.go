@@ -119,7 +119,7 @@ func appendWords(b []byte, text, star string, ignoreCase bool) []byte {
 // appendText writes a word as it is where that reads back as the same, else in quotes.
 func appendText(b []byte, s string) []byte {
 	first, _ := utf8.DecodeRuneInString(s)
-	if s != "" && startsWord(first) && strings.IndexFunc(s, func(r rune) bool { return !inWord(r) }) < 0 && s != "AND" && s != "OR" && s != "NOT" {
+	if s != "" && startsWord(first) && strings.IndexFunc(s, func(r rune) bool { return !inWord(r) }) < 0 && s != "AND" && s != "OR" && s != "NOT" && s != "/" && !strings.HasPrefix(s, "//") {
 		return append(b, s...)
 	}
 	return appendQuoted(b, s)

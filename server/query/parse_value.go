@@ -54,6 +54,8 @@ func (p *parser) textToken(value bool) (text string, err error) {
 		return "", p.fail(at, "a word or a phrase is missing at the end")
 	case r == '"' || r == '`':
 		text, err = p.quoted(false)
+	case !value && (strings.HasPrefix(p.rest(), "//") || strings.HasPrefix(p.rest(), "/*")):
+		err = p.fail(at, "comments are not part of the language; quote a text that begins with %s", p.rest()[:2])
 	case startsWord(r) || value && r == '-' && startsNumber(p.rest()):
 		text = p.bare()
 		if text == "AND" || text == "OR" || text == "NOT" {

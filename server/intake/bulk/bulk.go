@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,7 +46,10 @@ func (h *Handler) bulk(w http.ResponseWriter, r *http.Request) {
 	q := &request{in: in, max: g.Limits.Line, out: in.Batcher(), indices: map[string]string{}}
 	q.out.Fate = q.fate
 	if err := q.run(r, indexOf(r.URL.EscapedPath())); err != nil {
-		fail(w, r, g.Refusal(r, err))
+		if !errors.As(err, new(*failure)) {
+			err = g.Refusal(r, err)
+		}
+		fail(w, r, err)
 		return
 	}
 	if q.err != nil {
