@@ -109,6 +109,8 @@ func (p *instance) supervise(ctx context.Context) {
 			began := time.Now()
 			select {
 			case <-s.proc.done:
+				p.turn(Waiting, nil, "")
+				s.close() // its last words tell why it has ended, and may not be read yet
 				reason, text := s.proc.why()
 				if said := s.proc.meter.last(); said != "" {
 					text += "; it said: " + said
@@ -119,9 +121,9 @@ func (p *instance) supervise(ctx context.Context) {
 					pause = leastPause
 				}
 			case <-ctx.Done():
+				p.turn(Waiting, nil, "")
+				s.close()
 			}
-			p.turn(Waiting, nil, "")
-			s.close()
 		}
 		firstDone()
 		p.turn(Waiting, nil, "")
@@ -180,7 +182,9 @@ func (p *instance) process(ctx context.Context, events []*event.Event) ([]proto.
 	if err != nil {
 		p.stats.failedBatches.Add(1)
 		p.mu.Lock()
-		p.lastErr = proto.Short("batch: " + err.Error())
+		if p.session == s { // else it has ended, and why it did says more than what became of the batch
+			p.lastErr = proto.Short("batch: " + err.Error())
+		}
 		p.mu.Unlock()
 		return nil, fmt.Errorf("the plugin %s: %w", p.c.Name, err)
 	}

@@ -85,13 +85,13 @@ func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *se
 	defer stop()
 	defer func() {
 		if err != nil {
+			s.close() // and with it all is read that the program has written
 			if said := s.proc.meter.last(); said != "" && !errors.Is(err, errRefused) {
 				err = fmt.Errorf("%w; it said: %s", err, said)
 			}
 			if s.proc.starved() {
 				err = fmt.Errorf("%w: it needs more than %d MiB: %w", errStarved, int64(c.Memory)>>20, err)
 			}
-			s.close()
 			s = nil
 		}
 	}()
@@ -203,7 +203,8 @@ func (s *session) process(ctx context.Context, events []*event.Event) ([]proto.R
 	return results, nil
 }
 
-// close ends the process, if it still runs, and gives back what belongs to it.
+// close ends the process, if it still runs, and gives back what belongs to it. What the program has written is read then, but for what a
+// process that has left its group writes later than a second after the end.
 func (s *session) close() {
 	if s.proc.pid() != 0 {
 		s.proc.end()
