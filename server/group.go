@@ -91,10 +91,7 @@ func (s *Server) joinGroup() error {
 	}
 	o := siblings.Options{
 		Documents: docs, ID: es.Server, Lease: time.Duration(c.Lease), Admission: s.admit, Memory: int64(s.o.Config.Buffer.Memory), Log: s.o.Log,
-		Self: siblings.Member{Name: c.Name, URL: strings.TrimRight(c.Address, "/"), Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339)},
-	}
-	if o.Self.Name == "" {
-		o.Self.Name, _ = os.Hostname() // empty where it is not known
+		Self: siblings.Member{Name: s.name(), URL: strings.TrimRight(c.Address, "/"), Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339)},
 	}
 	if c.Authorities != "" {
 		pem, err := os.ReadFile(c.Authorities)
@@ -119,6 +116,7 @@ func (s *Server) joinGroup() error {
 	})
 	s.group.Handle(callLook, func(ctx context.Context, _ []byte) ([]byte, error) { return nil, s.auth.Pull(ctx) })
 	s.group.Handle(callUsed, func(_ context.Context, body []byte) ([]byte, error) { return nil, s.auth.Used(body) })
+	s.group.Handle(callRequest, s.answerOthers)
 	s.auth.Tell((*others)(s))
 	ledger := siblings.NewLedger(s.group, s.admit, accounts, s.o.Config.Retention.LedgerAge(), s.o.Log)
 	s.accounts = ledger.Union()

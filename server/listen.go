@@ -42,9 +42,10 @@ func (s *Server) listenHTTP() (net.Listener, error) {
 	starting.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer.Fail(w, &answer.Error{Status: http.StatusServiceUnavailable, Code: "starting", Message: "the server is starting", RetryAfter: 1})
 	}))
-	s.handler.Store(starting)
+	var first http.Handler = starting
+	s.handler.Store(&first)
 	s.http = &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handler.Load().ServeHTTP(w, r) }),
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,

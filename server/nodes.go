@@ -136,12 +136,19 @@ func (s *Server) otherNodes(ctx context.Context) (list []serverNode) {
 	return list
 }
 
+// name is that of this server in lists.
+func (s *Server) name() string {
+	if name := s.o.Config.Storage.Cluster.Name; name != "" {
+		return name
+	}
+	name, _ := os.Hostname() // empty where it is not known
+	return name
+}
+
 // node is how this server is.
 func (s *Server) node(ctx context.Context) serverNode {
 	n := serverNode{Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339), Ready: s.ready.Load(), Waiting: []string{}, Processors: runtime.NumCPU()}
-	if n.Name = s.o.Config.Storage.Cluster.Name; n.Name == "" {
-		n.Name, _ = os.Hostname() // empty where it is not known
-	}
+	n.Name = s.name()
 	if s.group != nil {
 		if _, valid := s.group.Held(); !valid {
 			n.Waiting = append(n.Waiting, "this server has no lease: it cannot reach Elasticsearch, or was away; what has an identity is not acknowledged here")

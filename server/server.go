@@ -104,7 +104,8 @@ type Server struct {
 	keeping  sync.WaitGroup
 	backing  sync.Mutex // held while a backup is taken
 	// handler serves once the rooms behind it stand; until then only health is answered.
-	handler atomic.Pointer[http.ServeMux]
+	handler atomic.Pointer[http.Handler]
+	local   http.Handler // the same, of this server alone; set before ready
 }
 
 // Run serves until ctx is done, then stops gracefully: what is under way is finished and acknowledged, within 20 s. It returns
@@ -283,7 +284,9 @@ func (s *Server) routes() {
 	mux.Handle("/api/", notFound(mux))
 	mux.Handle("/", elastic.Root(s.auth.Require, web.Handler()))
 	s.health(mux)
-	s.handler.Store(mux)
+	s.local = mux
+	all := s.unionRoutes(mux)
+	s.handler.Store(&all)
 }
 
 // routed is admission behind what takes events to other tenants.

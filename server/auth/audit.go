@@ -26,6 +26,7 @@ type AuditEntry struct {
 	Remote    string `json:"remote"`    // address, without the port
 	Action    string `json:"action"`    // dotted words, as token.create
 	Detail    string `json:"detail"`
+	Server    string `json:"server,omitempty"` // where it happened, where there are several; each counts its own ids
 
 	tenant uint32
 }

@@ -157,6 +157,10 @@ func (s *Store) listAudit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer.JSON(w, http.StatusOK, map[string]any{"audit": entries})
+	ans := map[string]any{"audit": entries}
+	if len(entries) == int(limit) {
+		ans["cursor"] = strconv.FormatInt(entries[limit-1].ID, 10)
+	}
+	answer.JSON(w, http.StatusOK, ans)
 	return nil
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -16,6 +17,16 @@ func (m Millis) Time() time.Time { return time.UnixMilli(int64(m)).UTC() }
 // MarshalJSON implements json.Marshaler. Unlike that of time.Time it never fails, whatever the year.
 func (m Millis) MarshalJSON() ([]byte, error) {
 	return m.Time().AppendFormat(nil, `"2006-01-02T15:04:05.000Z07:00"`), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *Millis) UnmarshalJSON(b []byte) error {
+	var t time.Time
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	*m = millis(t)
+	return nil
 }
 
 // lastUse is a time that is noted in memory on each use, and in the file once in a while, when other servers are told of it too.
@@ -72,6 +83,12 @@ func patterns(list []string) []string {
 		return nil
 	}
 	return list
+}
+
+// same tells whether two entries say the same.
+func (u *user) same(o *user) bool {
+	return u.Name == o.Name && u.Role == o.Role && u.Tenant == o.Tenant && slices.Equal(u.Namespaces, o.Namespaces) && slices.Equal(u.Clusters, o.Clusters) &&
+		u.Disabled == o.Disabled && u.Created == o.Created && u.password == o.password && u.principal.TenantID == o.principal.TenantID
 }
 
 // supreme tells whether u can manage everything: an enabled user who is an admin of all tenants.

@@ -12,12 +12,16 @@ import (
 
 func names(t *testing.T, r reply, list, key string) []string {
 	t.Helper()
-	var v map[string][]map[string]any
+	var v map[string]json.RawMessage
 	if err := json.Unmarshal(r.want(200).body, &v); err != nil {
 		t.Fatal(err)
 	}
+	var entries []map[string]any
+	if err := json.Unmarshal(v[list], &entries); err != nil {
+		t.Fatal(err)
+	}
 	got := []string{}
-	for _, e := range v[list] {
+	for _, e := range entries {
 		got = append(got, e[key].(string))
 	}
 	return got

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -375,7 +374,7 @@ func (s *Store) reload(ctx context.Context) error {
 		return err
 	}
 	for name, u := range s.users {
-		if o := users[name]; o != nil && reflect.DeepEqual(u, o) {
+		if o := users[name]; o != nil && u.same(o) {
 			s.users[name] = o
 		}
 	}

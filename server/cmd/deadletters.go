@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,10 +77,12 @@ func lettersList() *cobra.Command {
 				Letters []deadletter.Entry
 				Cursor  string
 				Totals  *deadletter.Totals
+				missing
 			}
 			if err := cl.call(c.Context(), "GET", "/api/v1/deadletters", q, nil, &ans); err != nil {
 				return err
 			}
+			ans.tell(c)
 			if !text {
 				return printJSONLines(c.OutOrStdout(), ans.Letters)
 			}
@@ -137,8 +140,13 @@ when some are rejected again; they stay, with the new reason.`,
 				q.Set("pipelines", "false")
 			}
 			var all deadletter.Outcome
-			err := eachLetter(c, args, "POST", "/replay", "/replay", q, func(o deadletter.Outcome) {
-				all.Stored, all.Duplicates, all.Dropped, all.Rejected = all.Stored+o.Stored, all.Duplicates+o.Duplicates, all.Dropped+o.Dropped, all.Rejected+o.Rejected
+			type outcome struct {
+				deadletter.Outcome
+				missing
+			}
+			err := eachLetter(c, args, "POST", "/replay", "/replay", q, func(o outcome) {
+				all.Add(o.Outcome)
+				o.tell(c)
 			})
 			fmt.Fprintf(c.OutOrStdout(), "stored %d, there already %d, dropped by a pipeline %d, rejected again %d\n", all.Stored, all.Duplicates, all.Dropped, all.Rejected)
 			if err == nil && all.Rejected > 0 {
@@ -159,13 +167,29 @@ func lettersDrop() *cobra.Command {
 		Example: "  tally deadletters drop 3f9c2a0b1d4e5f6071829304\n  tally deadletters drop --reason 'no pattern' --since 7d",
 		RunE: func(c *cobra.Command, args []string) error {
 			n := int64(0)
-			err := eachLetter(c, args, "DELETE", "", "", f.query(), func(o struct{ Dropped int64 }) { n += o.Dropped })
+			type outcome struct {
+				Dropped int64
+				missing
+			}
+			err := eachLetter(c, args, "DELETE", "", "", f.query(), func(o outcome) {
+				n += o.Dropped
+				o.tell(c)
+			})
 			fmt.Fprintf(c.OutOrStdout(), "dropped %d\n", n)
 			return err
 		},
 	}
 	f.flags(c, true)
 	return c
+}
+
+// missing are the names of servers that gave no answer, where there are several.
+type missing struct{ Missing []string }
+
+func (m missing) tell(c *cobra.Command) {
+	if len(m.Missing) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "without what lies at %s, which did not answer\n", strings.Join(m.Missing, ", "))
+	}
 }
 
 // eachLetter asks for a change of each id, or of what the filter chooses where none is given.

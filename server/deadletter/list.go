@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,8 +44,15 @@ type Entry struct {
 	Message   string `json:"message"` // its beginning
 	Times     int    `json:"times"`   // how often it was rejected
 	Bytes     int64  `json:"bytes"`
+	// Seq grows with the letters of a server; it is the cursor for the list behind this one.
+	Seq    int64  `json:"seq"`
+	Server string `json:"server,omitempty"` // that has it, where there are several
+}
 
-	seq int64
+// Shown is a letter with its event.
+type Shown struct {
+	Entry
+	Event json.RawMessage `json:"event"`
 }
 
 func (f *Filter) where() (string, []any) {
@@ -84,14 +92,14 @@ func (s *Store) List(ctx context.Context, f Filter, limit int, cursor int64) (li
 	for rows.Next() {
 		var e Entry
 		var at, from, to int64
-		if err := rows.Scan(&e.seq, &e.ID, &at, &e.Stage, &e.By, &e.Reason, &e.Client, &e.Source, &from, &to, &e.Namespace, &e.Cluster, &e.Message, &e.Times, &e.Bytes); err != nil {
+		if err := rows.Scan(&e.Seq, &e.ID, &at, &e.Stage, &e.By, &e.Reason, &e.Client, &e.Source, &from, &to, &e.Namespace, &e.Cluster, &e.Message, &e.Times, &e.Bytes); err != nil {
 			return nil, 0, fmt.Errorf("cannot list dead letters: %w", err)
 		}
 		if !auth.Within(f.Namespaces, e.Namespace) || !auth.Within(f.Clusters, e.Cluster) {
 			continue
 		}
 		if len(list) == limit {
-			return list, list[limit-1].seq, nil
+			return list, list[limit-1].Seq, nil
 		}
 		e.Time = event.FormatTime(at)
 		if e.Source != "" {
@@ -114,7 +122,7 @@ func (s *Store) Get(ctx context.Context, f Filter) (l Letter, ok bool, err error
 	if err != nil || len(list) == 0 {
 		return l, false, err
 	}
-	l, err = s.read(ctx, list[0].seq)
+	l, err = s.read(ctx, list[0].Seq)
 	if errors.Is(err, sql.ErrNoRows) { // removed between the two
 		return l, false, nil
 	}
@@ -145,7 +153,7 @@ func (s *Store) Drop(ctx context.Context, f Filter) (dropped int64, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		c := &change{}
 		for _, e := range list {
-			if err := c.remove(ctx, tx, e.seq, 0); err != nil {
+			if err := c.remove(ctx, tx, e.Seq, 0); err != nil {
 				return err
 			}
 		}
@@ -176,6 +184,17 @@ type Totals struct {
 	Replayed int64 `json:"replayed"`
 	Dropped  int64 `json:"dropped"` // by people
 	Evicted  int64 `json:"evicted"` // for want of room
+}
+
+// Add makes t the totals of two servers.
+func (t *Totals) Add(o *Totals) {
+	t.Letters += o.Letters
+	t.Bytes += o.Bytes
+	t.MaxBytes += o.MaxBytes
+	t.Rejected += o.Rejected
+	t.Replayed += o.Replayed
+	t.Dropped += o.Dropped
+	t.Evicted += o.Evicted
 }
 
 // Totals returns those of each tenant that ever had a letter.

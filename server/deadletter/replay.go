@@ -28,6 +28,14 @@ type Outcome struct {
 	Rejected   int `json:"rejected"`   // again: they are still letters
 }
 
+// Add makes o the outcome of two replays.
+func (o *Outcome) Add(p Outcome) {
+	o.Stored += p.Stored
+	o.Duplicates += p.Duplicates
+	o.Dropped += p.Dropped
+	o.Rejected += p.Rejected
+}
+
 // replayChunk bounds the letters in one batch.
 const replayChunk = 500
 
@@ -48,7 +56,7 @@ func (s *Store) Replay(ctx context.Context, f Filter, w Way) (o Outcome, err err
 		return err
 	}
 	for i := len(list) - 1; i >= 0; i-- {
-		l, err := s.read(ctx, list[i].seq)
+		l, err := s.read(ctx, list[i].Seq)
 		if err != nil {
 			return o, err
 		}
@@ -57,7 +65,7 @@ func (s *Store) Replay(ctx context.Context, f Filter, w Way) (o Outcome, err err
 				return o, err
 			}
 		}
-		chunk = append(chunk, letterAt{l, list[i].seq})
+		chunk = append(chunk, letterAt{l, list[i].Seq})
 	}
 	return o, flush()
 }

@@ -2,7 +2,6 @@ package deadletter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -165,10 +164,7 @@ func (h *Handler) get(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if !ok || len(list) == 0 {
 		return nil, errNone
 	}
-	return struct {
-		Entry
-		Event json.RawMessage `json:"event"`
-	}{list[0], l.Event.AppendJSON(nil, nil)}, nil
+	return Shown{list[0], l.Event.AppendJSON(nil, nil)}, nil
 }
 
 // chosen refuses a change of everything that was not asked for.

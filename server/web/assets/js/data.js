@@ -62,6 +62,9 @@ export function State({ of }) {
 
 export const Problem = ({ failure }) => failure && html`<p class="alert" role="alert">${failureText(failure)}</p>`;
 
+// Missing names the servers that an answer is without.
+export const Missing = ({ servers }) => servers.length > 0 && html`<p class="warning" role="status">${t("withoutServers", { names: servers.join(", ") })}</p>`;
+
 /** Sure is a button that asks once more before it does what cannot be undone. */
 export function Sure({ label, name, act }) {
   const [asked, setAsked] = useState(false);

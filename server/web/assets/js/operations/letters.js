@@ -1,6 +1,6 @@
 // Dead letters: events that could not be stored. See why, mend the pipeline, replay; or drop.
 import { getJSON, sendJSON } from "../api.js";
-import { bytes, Problem, State, Sure, useAct, useData } from "../data.js";
+import { bytes, Missing, Problem, State, Sure, useAct, useData } from "../data.js";
 import { html, useState } from "../html.js";
 import { number, named, t } from "../i18n.js";
 import { ago } from "../time.js";
@@ -39,11 +39,12 @@ export function Letters() {
     </div>
     <${Problem} failure=${failure} />
     <${State} of=${all} />
+    <${Missing} servers=${all.data?.missing ?? []} />
     ${totals && html`<p class="hint">${t("letterTotals", { letters: number(totals.letters), bytes: bytes(totals.bytes), most: bytes(totals.max_bytes), replayed: number(totals.replayed), dropped: number(totals.dropped), evicted: number(totals.evicted) })}</p>`}
     ${all.data?.letters.length === 0 && html`<div class="empty"><p>${t("noLetters")}</p></div>`}
     ${all.data?.letters.length > 0 && html`<div class="wide"><table class="list">
       <thead><tr><th>${t("col_when")}</th><th>${t("col_stage")}</th><th>${t("col_why")}</th><th>${t("col_line")}</th><th class="num">${t("col_times")}</th><th><span class="unseen">${t("actions")}</span></th></tr></thead>
-      <tbody>${all.data.letters.map((l) => html`<tr key=${l.id}><th scope="row">${ago(l.time)}</th><td>${named("stage", l.stage)} <small>${l.by}</small></td><td>${l.reason}</td>
+      <tbody>${all.data.letters.map((l) => html`<tr key=${l.id}><th scope="row">${ago(l.time)}</th><td>${named("stage", l.stage)} <small>${l.by} ${l.server}</small></td><td>${l.reason}</td>
         <td><button type="button" class="name" aria-expanded=${shown?.id === l.id} onClick=${() => show(l)}>${l.message.slice(0, 200) || l.id}</button></td><td class="num">${number(l.times)}</td>
         <td class="actions"><button type="button" disabled=${busy} aria-label=${t("actNamed", { what: t("replay"), name: l.id })} onClick=${() => replay(`deadletters/${l.id}/replay`)}>${t("replay")}</button>
           <${Sure} label=${t("drop")} name=${l.id} act=${() => drop(`deadletters/${l.id}`)} /></td></tr>

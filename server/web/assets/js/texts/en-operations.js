@@ -112,6 +112,7 @@ export const enOperations = {
   replayed: "{stored} stored, {rejected} rejected again",
   letterTotals: "{letters} kept, {bytes} of {most}; {replayed} replayed, {dropped} dropped, {evicted} gone for want of room",
   pastPipelines: "replay past the pipelines",
+  withoutServers: "Without what lies at {names}: no answer from there.",
   noLetters: "No dead letters.",
   reloaded: "{n} pipelines are in force",
   inForce: "In force",

@@ -112,6 +112,7 @@ export const zhOperations = {
   replayed: "已存储 {stored}，再次被拒 {rejected}",
   letterTotals: "保留 {letters}，占 {bytes} / {most}；已重放 {replayed}，已丢弃 {dropped}，因空间不足移除 {evicted}",
   pastPipelines: "重放时跳过管道",
+  withoutServers: "缺少 {names} 上的内容：该服务器没有应答。",
   noLetters: "没有死信。",
   reloaded: "{n} 个管道已生效",
   inForce: "生效中",
