@@ -133,7 +133,7 @@ func (s *Server) ask(r *http.Request, x union) (v any, own *reply, err error) {
 		if places != nil {
 			cursor, there := places[id]
 			if !there {
-				continue // all of it was shown
+				continue // it has come since
 			}
 			if mine.Del(x.page); cursor != "" {
 				mine.Set(x.page, cursor)
@@ -161,6 +161,11 @@ func (s *Server) ask(r *http.Request, x union) (v any, own *reply, err error) {
 		})
 	}
 	wg.Wait()
+	for id, a := range s.group.Absent() {
+		if _, wanted := places[id]; wanted || places == nil {
+			missing = append(missing, a.Name)
+		}
+	}
 	slices.Sort(missing)
 	slices.SortFunc(all, func(a, b reply) int { return strings.Compare(a.Name+a.Server, b.Name+b.Server) })
 	switch {

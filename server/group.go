@@ -117,6 +117,7 @@ func (s *Server) joinGroup() error {
 	s.group.Handle(callLook, func(ctx context.Context, _ []byte) ([]byte, error) { return nil, s.auth.Pull(ctx) })
 	s.group.Handle(callUsed, func(_ context.Context, body []byte) ([]byte, error) { return nil, s.auth.Used(body) })
 	s.group.Handle(callRequest, s.answerOthers)
+	s.group.Handle(callTail, (&distant{s: s, open: map[string]*distantTail{}}).answer)
 	s.auth.Tell((*others)(s))
 	ledger := siblings.NewLedger(s.group, s.admit, accounts, s.o.Config.Retention.LedgerAge(), s.o.Log)
 	s.accounts = ledger.Union()
@@ -158,7 +159,7 @@ func (s *Server) abandonGroup() error {
 	s.grouped.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	return s.group.Leave(ctx)
+	return s.group.Leave(ctx, false)
 }
 
 // leaveGroup lets the other servers take over at once. All that this server has admitted goes to the store before, if it can within the
@@ -167,12 +168,13 @@ func (s *Server) leaveGroup(ctx context.Context) {
 	if s.group == nil {
 		return
 	}
-	if err := s.admit.Fed(ctx); err != nil {
-		s.o.Log.Warn("not all that was acknowledged is in Elasticsearch; the rest follows when this server is started again with its data directory", "error", err)
+	rest := s.admit.Fed(ctx)
+	if rest != nil {
+		s.o.Log.Warn("not all that was acknowledged is in Elasticsearch; the rest follows when this server is started again with its data directory", "error", rest)
 	}
 	s.leaving() // what is fed is published
 	s.grouped.Wait()
-	if err := s.group.Leave(ctx); err != nil {
+	if err := s.group.Leave(ctx, rest != nil); err != nil {
 		s.o.Log.Warn("the other servers take over when the lease ends", "error", err)
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/server/answer"
 )
 
@@ -133,6 +135,11 @@ func (s *Server) otherNodes(ctx context.Context) (list []serverNode) {
 		})
 	}
 	group.Wait()
+	for _, a := range s.group.Absent() {
+		n := serverNode{Name: a.Name, Waiting: []string{fmt.Sprintf("it has not been heard of since %s; what it acknowledged and did not store is in its data directory: start it again with it", event.FormatTime(a.Since*1e6))}}
+		n.Store.Dropped = map[string]int64{}
+		list = append(list, n)
+	}
 	return list
 }
 

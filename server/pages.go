@@ -12,8 +12,11 @@ import (
 	"github.com/tallylog/tally/server/answer"
 )
 
-// A list of several servers goes on where each of them was: its cursor is "ID:CURSOR,…", with the servers that have more and their own
-// cursors, of which an empty one means from the beginning.
+// A list of several servers goes on where each of them was: its cursor is "ID:CURSOR,…", with the servers and their own cursors, of which
+// an empty one means from the beginning.
+
+// atEnd is the cursor behind the last entry of every list.
+const atEnd = "1"
 
 var placesForm = regexp.MustCompile(`^[0-9a-f]{16}:[0-9]*(,[0-9a-f]{16}:[0-9]*)*$`)
 
@@ -60,15 +63,22 @@ func merge[E any](pages []page[E], limit int, less func(a, b *E) bool, place fun
 		at[best]++
 	}
 	var rest []string
+	more := false
 	for i, p := range pages {
-		if at[i] == len(p.entries) && !p.more {
-			continue
-		}
 		cursor := p.cursor
-		if at[i] > 0 {
+		switch {
+		case at[i] == len(p.entries) && !p.more:
+			cursor = atEnd // it is asked all the same: an answer tells of more than the list
+		case at[i] > 0:
 			cursor = place(&p.entries[at[i]-1])
+			more = true
+		default:
+			more = true
 		}
 		rest = append(rest, p.server+":"+cursor)
+	}
+	if !more {
+		return out, ""
 	}
 	return out, strings.Join(rest, ",")
 }

@@ -268,6 +268,9 @@ func (s *Server) routes() {
 	s.api = &api.API{
 		Store: s.admit.Store(), Hub: s.hub, Accounts: s.accounts, Auth: s.auth, Timeout: time.Duration(c.QueryTimeout), Log: s.o.Log, Stopping: s.stopping,
 	}
+	if s.group != nil {
+		s.api.Elsewhere = s.tailElsewhere
+	}
 	s.api.Routes(mux)
 	mux.Handle("GET /api/v1/limits", s.auth.Require(auth.Enter, s.limits))
 	mux.Handle("GET /api/v1/plugins", s.auth.Require(auth.Operate, http.HandlerFunc(s.listPlugins)))

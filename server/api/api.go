@@ -26,6 +26,9 @@ type API struct {
 	Auth     *auth.Store
 	Timeout  time.Duration // of one search
 	Log      *slog.Logger
+	// Elsewhere adds what other servers admit to a live tail until ctx is done; nil where there are none. It tells the names of those that do not
+	// answer whenever they change, and closes begun when the others have begun, or have had a while to. missing does not block.
+	Elsewhere func(ctx context.Context, w *tail.Watcher, who auth.Principal, query string, missing func([]string)) (begun <-chan struct{})
 	// Stopping is closed when the server stops: live tails end then.
 	Stopping <-chan struct{}
 

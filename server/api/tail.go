@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -41,6 +42,21 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) error {
 	a.audit(&request{params: p, search: s, who: who, r: r}, "tail")
 	watch := a.Hub.Watch(s.Tenant, query.Compile(s.Expr).Match, tailQueue)
 	defer watch.Close()
+	missing := make(chan []string, 1)
+	if a.Elsewhere != nil {
+		begun := a.Elsewhere(r.Context(), watch, who, p.Get("query"), func(names []string) {
+			select {
+			case <-missing: // replaced by what is so now; nobody else writes at the same time
+			default:
+			}
+			missing <- names
+		})
+		select {
+		case <-begun:
+		case <-r.Context().Done():
+			return nil
+		}
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -80,6 +96,12 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) error {
 			if b.skipped > 0 {
 				fmt.Fprintf(buf, "event: skipped\ndata: {\"count\":%d}\n\n", b.skipped)
 			}
+		case names := <-missing:
+			b, err := json.Marshal(map[string][]string{"servers": append([]string{}, names...)})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(buf, "event: missing\ndata: %s\n\n", b)
 		case <-beat.C:
 			if !a.Auth.Holds(r.Context()) {
 				return noLonger(buf)
@@ -96,6 +118,15 @@ func noLonger(buf *bufio.Writer) error {
 	fmt.Fprint(buf, "event: error\ndata: {\"code\":\"unauthorized\",\"message\":\"the credentials no longer hold\"}\n\n")
 	_ = buf.Flush() // else the client is gone
 	return nil
+}
+
+// Watch begins a live tail of an expression of the query language in the name of who. Close must be called in the end.
+func (a *API) Watch(who auth.Principal, text string) (*tail.Watcher, error) {
+	expr, err := query.Parse(text)
+	if err != nil {
+		return nil, bad("query", "%v", err)
+	}
+	return a.Hub.Watch(who.TenantID, query.Compile(narrow(who, expr)).Match, tailQueue), nil
 }
 
 type batch struct {

@@ -65,7 +65,9 @@ type store struct {
 }
 
 // write runs f in one transaction; where it returns an error nothing was changed.
-func (s *store) write(ctx context.Context, f func(tx *sql.Tx) error) error { return database.Write(ctx, s.db, f) }
+func (s *store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return database.Write(ctx, s.db, f)
+}
 
 func openStore(ctx context.Context, dir string) (*store, error) {
 	db, err := database.Open(ctx, filepath.Join(dir, FileName), migrations)

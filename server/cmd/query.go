@@ -212,6 +212,11 @@ func readTail(in io.Reader, out, errOut io.Writer, p painter, text bool) error {
 			switch kind {
 			case "skipped":
 				fmt.Fprintf(errOut, "tally: could not keep up, skipped events: %s\n", value)
+			case "missing":
+				var m struct{ Servers []string }
+				if json.Unmarshal([]byte(value), &m) == nil && len(m.Servers) > 0 {
+					fmt.Fprintf(errOut, "tally: without what these servers take in, which do not answer: %s\n", strings.Join(m.Servers, ", "))
+				}
 			case "error":
 				return fail(exitAccess, "the server ended the live tail: %s", value)
 			default:

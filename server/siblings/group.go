@@ -79,11 +79,15 @@ func New(o Options) *Group {
 // Run keeps the lease of this server until ctx is done.
 func (g *Group) Run(ctx context.Context) { g.leases.run(ctx) }
 
-// Leave tells the others at once that this server is going. Nothing may be admitted any more.
-func (g *Group) Leave(ctx context.Context) error {
+// Leave tells the others at once that this server is going. Nothing may be admitted any more. Where rest is true, some of what was is in the
+// buffer of this server alone, and the others list it as absent.
+func (g *Group) Leave(ctx context.Context, rest bool) error {
 	g.client.CloseIdleConnections()
-	return g.leases.leave(ctx)
+	return g.leases.leave(ctx, rest)
 }
+
+// Absent are the servers that were lost and did not come back, by their ids, as of the last beat.
+func (g *Group) Absent() map[string]Absent { return g.leases.absent() }
 
 // Members are the servers that live, by their ids, as of the last beat.
 func (g *Group) Members() map[string]Member { m, _ := g.leases.members(); return m }

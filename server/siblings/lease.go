@@ -181,7 +181,13 @@ func (l *Leases) change(t *table) error {
 	for id, s := range l.seen {
 		if id != l.id && passed(s.at, now) >= l.ttl {
 			l.log.Warn("a server has not been heard of for the time of its lease; its sources go to the others", "server", t.Members[id].Name, "url", t.Members[id].URL)
-			t.remove(id)
+			t.remove(id, now.UnixMilli())
+		}
+	}
+	delete(t.Absent, l.id)
+	for id, a := range t.Absent {
+		if now.UnixMilli()-a.Since > absentAge.Milliseconds() {
+			delete(t.Absent, id)
 		}
 	}
 	me := l.self
@@ -330,8 +336,20 @@ func (l *Leases) members() (map[string]Member, []byte) {
 	return l.table.Members, l.table.Secret // a table that was adopted is not changed any more
 }
 
-// leave gives back what this server holds, so that the others need not wait. It is called when nothing is admitted any more.
-func (l *Leases) leave(ctx context.Context) error {
+// absent returns the servers that are, by their ids.
+func (l *Leases) absent() map[string]Absent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.table.Absent // a table that was adopted is not changed any more
+}
+
+// leave gives back what this server holds, so that the others need not wait. It is called when nothing is admitted any more; rest tells
+// whether something of what was is not in Elasticsearch.
+func (l *Leases) leave(ctx context.Context, rest bool) error {
+	since := int64(0)
+	if rest {
+		since = l.now().UnixMilli()
+	}
 	l.step.Lock()
 	defer l.step.Unlock()
 	l.mu.Lock()
@@ -347,7 +365,7 @@ func (l *Leases) leave(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.remove(l.id)
+		t.remove(l.id, since)
 		for b, want := range t.wanted() {
 			if t.Holders[b] == "" {
 				t.Holders[b] = want

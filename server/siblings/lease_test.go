@@ -165,7 +165,7 @@ func TestJoinExpireReturn(t *testing.T) {
 	h.admits(0, 1)
 	h.round(4, 0, 1, 2)
 	h.admits(0, 1, 2)
-	if err := h.all[1].leave(t.Context()); err != nil {
+	if err := h.all[1].leave(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	h.round(1, 0, 2)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"time"
 )
 
 // buckets is the number of parts that sources fall into. It is in the table, and cannot change while servers of two versions run.
@@ -38,10 +39,20 @@ type Member struct {
 	Beat    uint64 `json:"beat"`    // changes while it lives
 }
 
+// Absent is a server that went without a word, or with something left in its buffer, and did not come back.
+type Absent struct {
+	Name  string `json:"name"`
+	Since int64  `json:"since"` // milliseconds since 1970
+}
+
+// absentAge is how long an absent server is remembered.
+const absentAge = 30 * 24 * time.Hour
+
 // table is the document that all servers share.
 type table struct {
 	Secret  []byte            `json:"secret"` // for requests between servers
 	Members map[string]Member `json:"members"`
+	Absent  map[string]Absent `json:"absent,omitempty"`
 	Holders []string          `json:"holders"` // the member that admits each bucket; "" for none
 }
 
@@ -58,6 +69,9 @@ func parseTable(body []byte) (*table, error) {
 	}
 	if t.Members == nil {
 		t.Members = map[string]Member{}
+	}
+	if t.Absent == nil {
+		t.Absent = map[string]Absent{}
 	}
 	if t.Holders == nil {
 		t.Holders = make([]string, buckets)
@@ -91,8 +105,11 @@ func (t *table) wanted() []string {
 	return all
 }
 
-// remove takes a member out, and its buckets from it.
-func (t *table) remove(id string) {
+// remove takes a member out, and its buckets from it. Since when it is absent is told in milliseconds, 0 where it is not to be remembered.
+func (t *table) remove(id string, since int64) {
+	if m, there := t.Members[id]; there && since > 0 {
+		t.Absent[id] = Absent{m.Name, since}
+	}
 	delete(t.Members, id)
 	for b, h := range t.Holders {
 		if h == id {

@@ -80,6 +80,25 @@ func (w *Watcher) offer(events []event.Event) {
 	}
 }
 
+// Add offers events that match and that were published elsewhere, and the number of those that were skipped there. They must not be changed
+// afterwards.
+func (w *Watcher) Add(events []event.Event, skipped int64) {
+	w.mu.Lock()
+	for i := range events {
+		if len(w.queue) < w.max {
+			w.queue = append(w.queue, &events[i])
+		} else {
+			w.skipped++
+		}
+	}
+	w.skipped += skipped
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
 // Next waits for events and returns them in order of arrival, with the number of those that were skipped since the last
 // call because the queue was full; the skipped ones are younger than those returned.
 func (w *Watcher) Next(ctx context.Context) (events []*event.Event, skipped int64, err error) {

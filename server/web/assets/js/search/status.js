@@ -8,7 +8,7 @@ import { link } from "../view.js";
 import { Download } from "./download.js";
 import { hits } from "./hits.js";
 import { complete, lines, phase } from "./store.js";
-import { held, paused, retry, skipped, tail } from "./tail.js";
+import { held, missing, paused, retry, skipped, tail } from "./tail.js";
 
 export function Status() {
   const toggleFields = () => (sidebar.value = sidebar.value === "open" ? "closed" : "open");
@@ -22,6 +22,7 @@ export function Status() {
     <${Download} />
     <button type="button" class="quiet link" onClick=${() => copy(link())}><${Icon} name="link" /><span>${t("link")}</span></button>
     <button type="button" class="quiet icon" aria-label=${t("help")} title=${t("help")} onClick=${() => (help.value = true)}>?</button>
+    ${missing.value.length > 0 && html`<p class="notice" role="status">${t("tailMissing", { names: missing.value.join(", ") })}</p>`}
     ${skipped.value > 0 &&
     html`<p class="notice" role="status">
       ${t("tailSkipped", { lines: linesText(skipped.value) })}

@@ -15,6 +15,8 @@ export const away = signal(false);
 /** held is the number of lines held back; skipped the number that the server could not send. */
 export const held = signal(0);
 export const skipped = signal(0);
+/** missing are the servers whose lines the tail is without, where there are several. */
+export const missing = signal([]);
 
 let source = null;
 let stop = new AbortController();
@@ -34,6 +36,7 @@ export function start() {
   batch(() => {
     paused.value = false;
     skipped.value = 0;
+    missing.value = [];
   });
   connect();
 }
@@ -45,6 +48,7 @@ export function end() {
     flush(true);
     paused.value = false;
     skipped.value = 0;
+    missing.value = [];
   });
 }
 
@@ -68,9 +72,18 @@ function connect() {
   source = new EventSource(tailURL(view.peek().q.trim()));
   source.onopen = () => {
     tries = 0;
-    tail.value = { state: "live" };
+    batch(() => {
+      tail.value = { state: "live" };
+      missing.value = [];
+    });
     // Lines that came between the search, or the break, and this moment. A failure shows as a break of the stream does.
-    catchUp(most, signal, receive).catch((e) => e.name !== "AbortError" && signal === stop.signal && lost());
+    const fetchMissed = () => catchUp(most, signal, receive).catch((e) => e.name !== "AbortError" && signal === stop.signal && lost());
+    fetchMissed();
+    source.addEventListener("missing", (message) => {
+      const before = missing.peek().length;
+      missing.value = JSON.parse(message.data).servers;
+      if (missing.peek().length < before) fetchMissed();
+    });
   };
   source.onmessage = (message) => receive([parseEvent(message.data)]);
   source.addEventListener("skipped", (message) => {

@@ -40,6 +40,7 @@ export const en = {
   tailPaused: "Paused",
   tailWaiting: "The live tail was interrupted; trying again in {n} s.",
   tailRetry: "Try now",
+  tailMissing: "Without the lines that {names} takes in: it does not answer. A search finds them later.",
   tailSkipped: "{lines} skipped: this page could not keep up. A search finds them.",
   newLines: "{lines} waiting",
   oneLine: "{n} line",

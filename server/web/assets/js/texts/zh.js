@@ -40,6 +40,7 @@ export const zh = {
   tailPaused: "已暂停",
   tailWaiting: "实时连接中断，{n} 秒后重试。",
   tailRetry: "立即重试",
+  tailMissing: "缺少 {names} 接收的行：该服务器没有应答。稍后可通过搜索找到。",
   tailSkipped: "已跳过 {lines}：页面来不及显示，可通过搜索查到。",
   newLines: "{lines}待显示",
   oneLine: "{n} 行",
