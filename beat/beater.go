@@ -188,7 +188,7 @@ func plugins(name string, kept states, o ownOptions) beater.PluginFactory {
 
 // own returns our inputs. Under the names of the older beats a list of matches means what it means to them.
 func own(name string, log *logp.Logger, kept states, metrics *monitoring.Registry, o ownOptions) []v2.Plugin {
-	journals := journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls, Board: o.board, Alternatives: name != Name, Cursor: kept.cursor}
+	journals := journald.Options{HostID: hostid.Get(), Metrics: metrics, Controls: o.controls, Shared: o.shared, Board: o.board, Alternatives: name != Name, Cursor: kept.cursor}
 	return []v2.Plugin{
 		journald.Plugin(log, kept.journals, journals),
 		applog.Plugin(log, kept.positions, o.applog()),

@@ -11,6 +11,8 @@ const (
 	// busyPercent is how much may be allocated, in percent of what is in use, before garbage is collected while much is shipped. The
 	// agent holds little and allocates much then: Go's own 100 costs a sixth of its CPU time.
 	busyPercent = 300
+	// busyRoom bounds that, in bytes, for an agent that holds much: whose queue is full of events of many fields.
+	busyRoom = 160 << 20
 	// quietRoom is how much may be allocated, in bytes, while little is shipped: memory that a busy agent would make use of is only in
 	// the way of others then.
 	quietRoom = 12 << 20
@@ -63,7 +65,7 @@ func (g *governor) choose(now time.Time, live uint64) int {
 	// For a busy agent collections are seldom again.
 	g.busy = !oldest.IsZero() && now.Sub(oldest) < busyTime || g.busy && now.Sub(last) < quietTime
 	if g.busy {
-		return busyPercent
+		return int(min(max(100*busyRoom/max(live, 1), 100), busyPercent))
 	}
 	return int(min(max(100*quietRoom/max(live, 1), 25), busyPercent))
 }

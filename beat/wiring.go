@@ -20,6 +20,7 @@ type wiring struct {
 	running, stopping func() // called when the beat begins to run and to stop
 	early             early  // signals before that
 	single            bool   // something looks at every single event before the output gets it; set while libbeat is configured
+	merged            bool   // fields of the configuration go into every event; set then, too
 	acked             *published
 	board             *status.Board   // what the running inputs know
 	config            string          // fingerprint of the configuration
@@ -33,6 +34,7 @@ func (w *wiring) processing() processing.SupportFactory {
 	return func(info beat.Info, log *logp.Logger, cfg *common.Config) (processing.Supporter, error) {
 		w.config = fingerprint(cfg)
 		w.single = cfg.HasField("processors") || cfg.HasField("timeseries") || log.IsDebug()
+		w.merged = cfg.HasField("fields")
 		if q, err := cfg.Child("queue", -1); err == nil {
 			for _, kind := range q.GetFields() {
 				w.single = w.single || kind != "mem"
@@ -55,6 +57,7 @@ type ownOptions struct {
 	board    *status.Board
 	controls bool // publish control records
 	bundles  bool // publish many lines as one event
+	shared   bool // publish events that have maps in common
 	// applog may go on where Filebeat's registry at this path ends. It puts what it needs for a moment into scratch.
 	registry, scratch string
 }
@@ -76,5 +79,6 @@ func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
 	kind := b.Config.Output.Name()
 	o.controls = kind == "logstash" || kind == fanout.Name || kind == push.Name
 	o.bundles = o.controls && kind != push.Name && !t.wiring.single
+	o.shared = o.bundles && !t.wiring.merged
 	return o
 }

@@ -50,8 +50,9 @@ type config struct {
 	CursorFile         *cursorFileConfig `config:",ignore"`
 	Filters            string            `config:"filters"`
 
-	match matcher   // nil: every entry
-	since time.Time // of Since, taken once
+	shared bool      // see Options.Shared
+	match  matcher   // nil: every entry
+	since  time.Time // of Since, taken once
 }
 
 func defaultConfig() config {

@@ -27,10 +27,12 @@ type converter struct {
 	entries        *entryConverter // nil: Filebeat's names
 	command        string          // the last command line, and
 	args           []string        // its arguments
+	templates      templates
 }
 
 func newConverter(cfg *config) *converter {
 	c := &converter{known: make(map[string]*conversion, 2*len(conversions)), remoteHostname: cfg.SaveRemoteHostname}
+	c.templates.shared = cfg.shared
 	if cfg.EntryFields != nil {
 		c.entries = newEntryConverter(*cfg.EntryFields)
 	}
@@ -64,13 +66,57 @@ func (c *converter) event(e *entry, created time.Time) beat.Event {
 	if c.entries != nil {
 		return c.entries.event(e)
 	}
+	fields, ok := c.templates.copy(c, e)
+	if !ok {
+		return c.whole(e, created)
+	}
+	c.setMessage(fields, e)
+	return finished(e, fields, created)
+}
+
+// whole makes an event that shares no maps with others.
+func (c *converter) whole(e *entry, created time.Time) beat.Event {
+	if c.entries != nil {
+		return c.entries.event(e)
+	}
+	return finished(e, c.fields(e, true), created)
+}
+
+func finished(e *entry, fields common.MapStr, created time.Time) beat.Event {
+	fields["event"] = common.MapStr{"kind": "event", "created": common.Time(created.UTC())}
+	if e.cut {
+		put(fields, []string{"truncated"}, "log", "flags")
+	}
+	return beat.Event{Timestamp: time.UnixMicro(int64(e.realtime)), Fields: fields}
+}
+
+// setMessage sets the message as fields does.
+func (c *converter) setMessage(fields common.MapStr, e *entry) {
+	var text any
+	for i := range e.fields {
+		f := &e.fields[i]
+		if conv := c.conversion(f.name); conv.role == isMessage {
+			v := conv.convert(f.value)
+			if text != nil {
+				v = join(text, v, true)
+			}
+			text = v
+		}
+	}
+	if text != nil {
+		fields["message"] = text
+	}
+}
+
+// fields makes the fields of the entry's event, with its message or without.
+func (c *converter) fields(e *entry, message bool) common.MapStr {
 	c.number++
 	fields := make(common.MapStr, 12)
 	var derived [roles]any
 	for i := range e.fields {
 		f := &e.fields[i]
 		conv := c.conversion(f.name)
-		if conv.paths == nil {
+		if conv.paths == nil || conv.role == isMessage && !message {
 			continue
 		}
 		v := conv.convert(f.value)
@@ -90,14 +136,10 @@ func (c *converter) event(e *entry, created time.Time) beat.Event {
 		}
 	}
 	c.derive(fields, &derived)
-	fields["event"] = common.MapStr{"kind": "event", "created": common.Time(created.UTC())}
 	if host := derived[isHostname]; c.remoteHostname && host != nil {
 		put(fields, host, "log", "source", "address")
 	}
-	if e.cut {
-		put(fields, []string{"truncated"}, "log", "flags")
-	}
-	return beat.Event{Timestamp: time.UnixMicro(int64(e.realtime)), Fields: fields}
+	return fields
 }
 
 // convert returns an int64 for integer fields, else a string; text where a number is wanted stays text.

@@ -1,9 +1,11 @@
 package journald
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,60 @@ func TestConvert(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestTemplates has entries that differ in their messages only, and others between them: an event of a template is the one that would have
+// been made without, and what becomes of an event afterwards touches no other.
+func TestTemplates(t *testing.T) {
+	c, plain := newConverter(&config{SaveRemoteHostname: true}), newConverter(&config{SaveRemoteHostname: true})
+	plain.templates.off = true
+	random := rand.New(rand.NewPCG(5, 6))
+	static := [][]string{
+		{}, {"_HOSTNAME=other", "_PID=1", "_UID=7", "_GID=8", "_CMDLINE=/bin/a b"}, {"TAG=a", "TAG=b", "TAG=c", "_PID=1", "_PID=x"},
+		{"_PID=2", "FOO=a", "_FOO=b", "OBJECT_PID=3", "OBJECT_CMDLINE=x y", "_SOURCE_REALTIME_TIMESTAMP=1"}, {"LONG=" + strings.Repeat("x", maxRaw)},
+	}
+	messages := [][]string{{}, {"MESSAGE="}, {"MESSAGE=a"}, {"MESSAGE=b\xff"}, {"MESSAGE=a", "MESSAGE=b"}}
+	for i := range 2000 {
+		e := fieldsOf(slices.Concat(messages[random.IntN(len(messages))], static[random.IntN(len(static))])...)
+		e.cut = random.IntN(10) == 0
+		got, want := c.event(e, time.Time{}).Fields, plain.event(e, time.Time{}).Fields
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s becomes\n%v\nwant\n%v", e.fields, got, want)
+		}
+		spoil(got)
+		if i == 100 && (len(c.templates.all) == 0 || c.templates.used < 50) {
+			t.Error("no templates are used")
+		}
+	}
+	for i := range giveUpAfter {
+		e := fieldsOf("MESSAGE=a", fmt.Sprint("N=", i))
+		if got, want := c.event(e, time.Time{}).Fields, plain.event(e, time.Time{}).Fields; !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+		if len(c.templates.all) > maxTemplates {
+			t.Fatalf("%d templates are kept", len(c.templates.all))
+		}
+	}
+	if !c.templates.off {
+		t.Error("templates are made though no two entries are alike")
+	}
+}
+
+// spoil changes everything in a map.
+func spoil(m common.MapStr) {
+	for k, v := range m {
+		switch v := v.(type) {
+		case common.MapStr:
+			spoil(v)
+		case []string:
+			v[0] = "spoilt"
+		case []any:
+			v[0] = "spoilt"
+		default:
+			m[k] = "spoilt"
+		}
+	}
+	m["more"] = "spoilt"
 }
 
 // TestRealFields reads fields of all kinds out of a journal file: binary, with several values, compressed, and too long.

@@ -11,6 +11,10 @@ import (
 // stuckAfter is how long entries that a file's header promises may fail to come before they count as lost.
 const stuckAfter = time.Second
 
+// renewAfter is how many bytes of entries a reader gives before another takes its place. libsystemd keeps up to 64 windows of 8 MiB of
+// the files mapped, and all that was read in them counts as the agent's memory.
+const renewAfter = 32 << 20
+
 // fileSet keeps a reader on the files of one source that are needed: those with entries that were not read yet, and those
 // that grow.
 type fileSet struct {
@@ -18,6 +22,7 @@ type fileSet struct {
 	r      reader
 	opened []*file
 	at     place // where r began, or is to begin
+	given  int   // bytes that r gave
 	bad    map[inode]unreadable
 
 	retry    time.Time // not to try to open before
@@ -50,6 +55,13 @@ func (fs *fileSet) reopen(at place) {
 	fs.at = at
 }
 
+// renew makes the next read begin with another reader, where this one has given much.
+func (fs *fileSet) renew(s *source) {
+	if fs.given > renewAfter && s.next != 0 && !s.check {
+		fs.reopen(s.resume())
+	}
+}
+
 // read returns the next packed batch, empty at the end for now. errReopen: call again.
 func (fs *fileSet) read(s *source) ([]byte, error) {
 	if fs.r == nil {
@@ -64,6 +76,7 @@ func (fs *fileSet) read(s *source) ([]byte, error) {
 	}
 	b, err := fs.r.read()
 	if err == nil {
+		fs.given += len(b)
 		return b, nil
 	}
 	s.metrics.failures.Inc()
@@ -140,7 +153,7 @@ func (fs *fileSet) openNeeded(s *source) (bool, error) {
 			continue
 		}
 		s.well(s.id.String())
-		fs.r, fs.opened = r, need
+		fs.r, fs.opened, fs.given = r, need, 0
 		s.metrics.opened.Inc()
 		return true, nil
 	}

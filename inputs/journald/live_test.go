@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +40,26 @@ func TestLiveRotation(t *testing.T) {
 	wantLines(t, r.wait(t, entries), 0, entries, 1)
 	if len(r.lost) > 0 {
 		t.Errorf("reported as lost: %+v", <-r.lost)
+	}
+}
+
+// TestReaderIsRenewed reads more than one reader gives: every line comes once, of all readers.
+func TestReaderIsRenewed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "system.journal")
+	x := new(export)
+	const n, size = 100, maxValue - 100
+	for i := range n {
+		x.add("MESSAGE", fmt.Sprint("line ", i), "_HOSTNAME", "node1", "PRIORITY", "6", "LONG", strings.Repeat("x", size))
+	}
+	x.write(t, path)
+	var opened atomic.Int32
+	r := start(t, common.MapStr{"paths": []string{path}}, setup{open: func(files []string, at place) (reader, error) {
+		opened.Add(1)
+		return openFiles(files, at)
+	}})
+	wantLines(t, r.wait(t, n), 0, n, 1)
+	if k := opened.Load(); k < n*size/(renewAfter+batchBytes) {
+		t.Errorf("%d readers gave %d MiB", k, n*size>>20)
 	}
 }
 

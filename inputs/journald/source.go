@@ -85,6 +85,7 @@ func (s *source) step() (more bool, err error) {
 		}
 	}
 	s.noteBatch()
+	s.files.renew(s)
 	return true, nil
 }
 
@@ -187,7 +188,7 @@ func (s *source) loseHeld() {
 // ship publishes the entry, or keeps it as a piece of a message.
 func (s *source) ship(e *entry, skipped uint64) {
 	now := time.Now()
-	build := func() beat.Event { return s.convert.event(e, now) }
+	build := func() beat.Event { return s.convert.whole(e, now) } // of what is joined, whose fields change
 	if s.cfg.Multiline != nil {
 		s.retain(e, skipped) // what is shipped before it must not pass it by
 		for _, m := range s.lines.endedBefore(e.realtime, s.cfg.Multiline.Timeout) {
@@ -219,7 +220,7 @@ func (s *source) ship(e *entry, skipped uint64) {
 	if e.seq+1 != s.next { // a held piece that is none any more, read again
 		m.skippedThen = s.skipped
 	}
-	s.publish(build(), tally, m)
+	s.publish(s.convert.event(e, now), tally, m)
 	if m.dropped {
 		if e.seq+1 == s.next {
 			s.skipped = m.skippedThen
