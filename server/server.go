@@ -336,11 +336,39 @@ func (s *Server) close() error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 	}
+	s.drain(ctx)
 	s.leaveGroup(ctx)
 	s.feeding()
 	<-s.fed
 	s.keeping.Wait()
 	return errors.Join(s.limits.Save(), s.admit.Close(), s.wal.Close(), s.letters.Close(), s.clusters.Close(), s.auth.Close())
+}
+
+// drain gives the store what was acknowledged, within the time of ctx and while the store takes rows. The rest follows at the next start; but a
+// data directory can be copied only when the store has all.
+func (s *Server) drain(ctx context.Context) {
+	if s.group != nil {
+		return // leaveGroup does more
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel()
+	watch.Go(func() {
+		for ctx.Err() == nil {
+			if u, err := s.admit.Store().Usage(ctx); err != nil || u.ReadOnly {
+				cancel()
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
+	if err := s.admit.Fed(ctx); err != nil {
+		records, _ := s.admit.Lag()
+		s.o.Log.Warn("not all that was acknowledged is in the store; the rest follows at the next start", "records", records)
+	}
 }
 
 // guarded is the buffer with a reserve: it must not fill the disk to the last byte, which the store could not survive.
