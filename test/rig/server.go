@@ -77,9 +77,14 @@ func (s *Server) Start() *Server {
 
 // Request sends a request as admin and returns status and body.
 func (s *Server) Request(method, path, body string, header ...string) (int, string, error) {
+	code, answer, _, err := s.request(method, path, body, header...)
+	return code, answer, err
+}
+
+func (s *Server) request(method, path, body string, header ...string) (int, string, http.Header, error) {
 	req, err := http.NewRequest(method, "http://"+s.HTTP+path, strings.NewReader(body))
 	if err != nil {
-		return 0, "", err
+		return 0, "", nil, err
 	}
 	req.SetBasicAuth("admin", Password)
 	for i := 0; i < len(header); i += 2 {
@@ -87,11 +92,11 @@ func (s *Server) Request(method, path, body string, header ...string) (int, stri
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, "", err
+		return 0, "", nil, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), err
+	return resp.StatusCode, string(b), resp.Trailer, err
 }
 
 // Get asks for JSON.
@@ -130,32 +135,40 @@ func (s *Server) WaitCount(query string, n int, max time.Duration) {
 	s.t.Fatalf("after %v %d events match %s, want %d", max, last, query, n)
 }
 
-// Events gives all matching events, oldest first.
-func (s *Server) Events(query, fields string) []map[string]string {
+// Events gives all matching events, oldest first. Where the server's time for a search ends before, it goes on from there.
+func (s *Server) Events(query, fields string) (out []map[string]string) {
 	s.t.Helper()
 	q := url.Values{"query": {query}, "order": {"asc"}, "limit": {"5000000"}}
 	if fields != "" {
 		q.Set("fields", fields)
 	}
-	var body string
-	s.answers("query "+query, func() error {
-		code, text, err := s.Request("GET", "/api/v1/query?"+q.Encode(), "")
-		if err == nil && code != http.StatusOK {
-			err = fmt.Errorf("%d %.500s", code, text)
-		}
-		body = text
-		return err
-	})
-	var out []map[string]string
-	d := json.NewDecoder(strings.NewReader(body))
 	for {
-		var e map[string]string
-		if err := d.Decode(&e); err == io.EOF {
-			return out
-		} else if err != nil {
-			s.t.Fatal(err)
+		var body string
+		var trailer http.Header
+		s.answers("query "+query, func() error {
+			code, text, t, err := s.request("GET", "/api/v1/query?"+q.Encode(), "")
+			if err == nil && code != http.StatusOK {
+				err = fmt.Errorf("%d %.500s", code, text)
+			}
+			body, trailer = text, t
+			return err
+		})
+		d := json.NewDecoder(strings.NewReader(body))
+		for d.More() {
+			var e map[string]string
+			if err := d.Decode(&e); err != nil {
+				s.t.Fatal(err)
+			}
+			out = append(out, e)
 		}
-		out = append(out, e)
+		failed, cursor := trailer.Get("Tally-Error"), trailer.Get("Tally-Cursor")
+		if failed == "" {
+			return out
+		}
+		if body == "" || cursor == "" {
+			s.t.Fatalf("query %s: after %d events: %s", query, len(out), failed)
+		}
+		q.Set("cursor", cursor)
 	}
 }
 

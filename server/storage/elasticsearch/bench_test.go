@@ -102,3 +102,28 @@ func BenchmarkAppend(b *testing.B) {
 		rows(b)
 	})
 }
+
+// BenchmarkRows reads all that is stored, as an export does.
+func BenchmarkRows(b *testing.B) {
+	const batches = 100
+	s, err := Open(options(fmt.Sprint(b.Name(), b.N, time.Now())))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for i := range batches {
+		if err := s.Append(context.Background(), benchBatch(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		n := 0
+		_, err := s.Rows(context.Background(), storage.RowsRequest{Limit: 10_000_000, Asc: true}, func(*event.Event) error { n++; return nil })
+		if err != nil || n != batches*benchRows {
+			b.Fatalf("%d rows, %v", n, err)
+		}
+	}
+	b.ReportMetric(float64(batches*benchRows*b.N)/b.Elapsed().Seconds(), "rows/s")
+}

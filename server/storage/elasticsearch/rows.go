@@ -17,10 +17,12 @@ import (
 	"github.com/tallylog/tally/server/storage"
 )
 
-// Bounds of a page. Events above largeEvent bytes come in pages of their own, so that a page of others is not much larger than
-// pageRows of that size.
+// Bounds of a page. Events above largeEvent bytes come in pages of their own, so that a page of others is never larger than mostRows of
+// that size; how many rows come in one goes by how large those of the last were.
 const (
-	pageRows   = 2000
+	pageRows   = 2000 // of the first page
+	mostRows   = 8000
+	pageBytes  = 8 << 20
 	largeRows  = 12
 	largeEvent = 16 << 10
 )
@@ -102,36 +104,56 @@ type walk struct {
 	first  int    // rows of the first page; 0 for a usual one
 	behind *place // of the row before the first
 	pit    string
-	parser fastjson.Parser
 }
 
 // stream is one of the two halves of a walk.
 type stream struct {
 	filter object
+	large  bool
 	size   int
-	behind *place
+	behind *place // of the last row that was asked for
+	page   page
+	pages  int
+	done   bool
+	coming chan page // the next page is on its way
+	parser fastjson.Parser
+}
+
+// page is one answer of Elasticsearch.
+type page struct {
 	rows   []event.Event
 	places []place
-	done   bool
+	bytes  int
+	pit    string
+	err    error
 }
 
 // run calls f for each event that is part of the answer.
 func (w *walk) run(ctx context.Context, f func(e *event.Event) error) error {
+	ctx, cancel := context.WithCancel(ctx)
 	size := w.first
 	if size == 0 {
 		size = pageRows
 	}
 	large := object{"range": object{docSize: object{"gt": largeEvent}}}
-	streams := [2]*stream{{filter: not(large), size: size, behind: w.behind}, {filter: large, size: min(largeRows, size), behind: w.behind}}
+	streams := [2]*stream{{filter: not(large), size: size, behind: w.behind}, {filter: large, large: true, size: min(largeRows, size), behind: w.behind}}
+	defer func() {
+		cancel()
+		for _, st := range streams {
+			if st.coming != nil {
+				<-st.coming
+			}
+		}
+	}()
 	for {
 		var next *stream
 		for _, st := range streams {
-			if len(st.rows) == 0 && !st.done {
+			if len(st.page.rows) == 0 && !st.done {
 				if err := w.fill(ctx, st); err != nil {
 					return err
 				}
 			}
-			if len(st.rows) > 0 && (next == nil || w.compare(st.places[0], next.places[0]) < 0) {
+			if len(st.page.rows) > 0 && (next == nil || w.compare(st.page.places[0], next.page.places[0]) < 0) {
 				next = st
 			}
 		}
@@ -141,8 +163,8 @@ func (w *walk) run(ctx context.Context, f func(e *event.Event) error) error {
 		if err := ended(ctx); err != nil {
 			return err
 		}
-		e := &next.rows[0]
-		next.rows, next.places = next.rows[1:], next.places[1:]
+		e := &next.page.rows[0]
+		next.page.rows, next.page.places = next.page.rows[1:], next.page.places[1:]
 		if !w.plan.matches(e) {
 			continue
 		}
@@ -159,15 +181,62 @@ func (w *walk) compare(a, b place) int {
 	return b.compare(a)
 }
 
-// fill gets the next page. From the second page on, all are of one point in time, so that no index vanishes under the walk.
+// fill gets the next page. From the second page on, all are of one point in time, so that no index vanishes under the walk. Who wants a
+// third page wants many: from there on the next one comes while this one is delivered.
 func (w *walk) fill(ctx context.Context, st *stream) error {
+	if st.coming != nil {
+		st.page = <-st.coming
+		st.coming = nil
+	} else {
+		if st.behind != nil {
+			if err := w.open(ctx); err != nil {
+				return err
+			}
+		}
+		st.page = w.ask(ctx, st, w.pit)
+	}
+	if st.page.err != nil {
+		return st.page.err
+	}
+	if st.page.pit != "" {
+		w.pit = st.page.pit
+	}
+	n := len(st.page.places)
+	if n < st.size {
+		st.done = true
+	}
+	if n > 0 {
+		st.behind = &st.page.places[n-1]
+	}
+	switch st.pages++; {
+	case st.done:
+		return nil
+	case st.large:
+		st.size = largeRows
+		return nil
+	case st.pages == 1:
+		st.size = pageRows
+	default:
+		st.size = min(max(pageBytes*n/max(st.page.bytes, 1), largeRows), 2*st.size, mostRows)
+	}
+	if st.pages > 2 && w.pit != "" {
+		coming, pit := make(chan page, 1), w.pit
+		go func() { coming <- w.ask(ctx, st, pit) }()
+		st.coming = coming
+	}
+	return nil
+}
+
+// ask gets the page of a stream that follows.
+func (w *walk) ask(ctx context.Context, st *stream, pit string) (p page) {
 	order := "desc"
 	if w.asc {
 		order = "asc"
 	}
 	body := object{
 		"size": st.size, "track_total_hits": false, "query": and([]object{w.query}, st.filter),
-		"_source": object{"excludes": []string{docTenant, docBatch, docServer, docSize}},
+		// All of it: Elasticsearch would take every document apart to leave something out.
+		"_source": true,
 		"sort": []object{
 			{query.ElasticTime: object{"order": order, "format": "strict_date_optional_time_nanos", "numeric_type": "date_nanos"}},
 			{docFrom: object{"order": order}}, {query.ElasticID: object{"order": order}},
@@ -176,46 +245,33 @@ func (w *walk) fill(ctx context.Context, st *stream) error {
 	path := w.s.path("_search") + "&allow_partial_search_results=false"
 	if st.behind != nil {
 		body["search_after"] = []any{time.Unix(0, st.behind.time).UTC().Format(timeLayout), st.behind.from, st.behind.id}
-		if err := w.open(ctx); err != nil {
-			return err
-		}
 	}
-	if w.pit != "" {
-		body["pit"] = object{"id": w.pit, "keep_alive": keepOpen}
+	if pit != "" {
+		body["pit"] = object{"id": pit, "keep_alive": keepOpen}
 		path = "/_search?allow_partial_search_results=false"
 	}
-	b, err := w.s.search(ctx, http.MethodPost, path, mustJSON(body))
-	if err != nil {
-		return err
+	var b []byte
+	if b, p.err = w.s.search(ctx, http.MethodPost, path, mustJSON(body)); p.err != nil {
+		return p
 	}
-	v, err := w.parser.ParseBytes(b)
+	v, err := st.parser.ParseBytes(b)
 	if err != nil {
-		return fmt.Errorf("cannot understand the rows of Elasticsearch: %w", err)
-	}
-	if id := v.GetStringBytes("pit_id"); len(id) > 0 {
-		w.pit = string(id)
+		p.err = fmt.Errorf("cannot understand the rows of Elasticsearch: %w", err)
+		return p
 	}
 	hits := v.GetArray("hits", "hits")
-	st.rows, st.places = make([]event.Event, 0, len(hits)), make([]place, 0, len(hits))
+	p.pit, p.bytes = string(v.GetStringBytes("pit_id")), len(b)
+	p.rows, p.places = make([]event.Event, 0, len(hits)), make([]place, 0, len(hits))
 	for _, h := range hits {
 		e, err := decode(h.Get("_source"))
 		if err != nil {
-			return err
+			p.err = err
+			return p
 		}
 		slices.SortFunc(e.Fields, func(a, b event.Field) int { return strings.Compare(a.Name, b.Name) })
-		st.rows, st.places = append(st.rows, e), append(st.places, placeOf(&e))
+		p.rows, p.places = append(p.rows, e), append(p.places, placeOf(&e))
 	}
-	if len(hits) < st.size {
-		st.done = true
-	}
-	if n := len(st.places); n > 0 {
-		behind := st.places[n-1]
-		st.behind = &behind
-	}
-	if st.size != largeRows {
-		st.size = pageRows
-	}
-	return nil
+	return p
 }
 
 // open opens a point in time.
