@@ -37,7 +37,8 @@ func Test(ctx context.Context) error {
 	return err
 }
 
-// Faults runs the simulated failures of power a thousand times, and the tests of test/faults in their long form.
+// Faults runs the simulated failures of power a thousand times, the tests of test/faults in their long form, and those of the store in
+// Elasticsearch with the oldest line of versions that it works with.
 func Faults(ctx context.Context) error {
 	if err := Programs(ctx); err != nil {
 		return err
@@ -46,6 +47,7 @@ func Faults(ctx context.Context) error {
 		return err
 	}
 	err := stream(ctx, "go", "test", "-count=1", "-v", "-run", "TestFaultRuns", "./server/admit", "-args", "-runs", "1000")
+	err = errors.Join(err, stream(ctx, "go", "test", "-count=1", "-timeout", "1h", "./server/storage/elasticsearch", "-args", "-elasticsearch", "7.17.29"))
 	return errors.Join(err, stream(ctx, "go", "test", "-count=1", "-v", "-timeout", "6h", "./test/faults/...", "-args", "-long"))
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/database"
 	"github.com/tallylog/tally/server/record"
@@ -150,6 +151,8 @@ func (s *Store) Drop(ctx context.Context, f Filter) (dropped int64, err error) {
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
+	failpoint.Here("letters.drop.before")
+	defer failpoint.Here("letters.drop.after")
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		c := &change{}
 		for _, e := range list {

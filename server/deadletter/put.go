@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/record"
 )
 
@@ -26,6 +27,8 @@ func (s *Store) Put(ctx context.Context, letters []Letter) error {
 	if len(letters) == 0 {
 		return nil
 	}
+	failpoint.Here("letters.put.before")
+	defer failpoint.Here("letters.put.after")
 	return s.write(ctx, func(tx *sql.Tx) error {
 		tenants := map[uint32]*change{}
 		insert, err := tx.PrepareContext(ctx, `INSERT INTO letters (id, tenant, client, time, stage, by, reason, source, "from", "to", namespace, cluster, message, confined, times, size, event)

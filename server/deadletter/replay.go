@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/internal/failpoint"
 	"github.com/tallylog/tally/server/record"
 )
 
@@ -105,9 +106,11 @@ func (s *Store) replay(ctx context.Context, letters []letterAt, w Way, o *Outcom
 	if err != nil {
 		return err
 	}
+	failpoint.Here("letters.replay.admitted")
 	if err := w.Fed(ctx); err != nil {
 		return err
 	}
+	failpoint.Here("letters.replay.fed")
 	removed := int64(0)
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		c := &change{}
@@ -122,6 +125,7 @@ func (s *Store) replay(ctx context.Context, letters []letterAt, w Way, o *Outcom
 	if err != nil {
 		return err
 	}
+	failpoint.Here("letters.replay.removed")
 	again := len(letters) - int(removed)
 	o.Rejected += again
 	o.Duplicates += duplicates

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type Removed struct {
 	At     time.Time `json:"at"`
 	Rows   int64     `json:"rows"`
 	Bytes  int64     `json:"bytes"`
+	// Begun is set in the file from before the removal until behind it, so that a crash does not hide what was removed.
+	Begun bool `json:"begun,omitempty"`
 }
 
 // mostRemoved bounds the history.
@@ -83,25 +86,58 @@ func (k *Keeper) Keep(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := k.settle(parts); err != nil {
+		return err
+	}
 	for _, r := range Plan(parts, k.Limits(), now, now) {
-		if err := k.Store.Remove(ctx, r.Name); err != nil {
+		gone := Removed{Name: r.Name, Class: r.Class, Day: r.Day, Reason: r.Reason, At: now.UTC(), Rows: r.Rows, Bytes: r.Bytes, Begun: true}
+		if err := k.write(func() { k.history = append(k.history, gone) }); err != nil {
 			return err
 		}
-		k.Count.Add(1)
-		k.Rows.Add(r.Rows)
-		k.Log.Info("removed what is past its retention", "class", r.Class, "day", r.Day, "partition", r.Name, "reason", r.Reason, "rows", r.Rows, "bytes", r.Bytes)
-		if err := k.note(Removed{r.Name, r.Class, r.Day, r.Reason, now.UTC(), r.Rows, r.Bytes}); err != nil {
+		if err := k.Store.Remove(ctx, r.Name); err != nil {
+			return errors.Join(err, k.write(func() { k.history = k.history[:len(k.history)-1] }))
+		}
+		if err := k.write(func() { k.removed(&k.history[len(k.history)-1]) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k *Keeper) note(r Removed) error {
+// settle finds out what became of removals under way when the process ended.
+func (k *Keeper) settle(parts []storage.Partition) error {
+	k.mu.Lock()
+	begun := slices.ContainsFunc(k.history, func(r Removed) bool { return r.Begun })
+	k.mu.Unlock()
+	if !begun {
+		return nil
+	}
+	return k.write(func() {
+		k.history = slices.DeleteFunc(k.history, func(r Removed) bool {
+			return r.Begun && slices.ContainsFunc(parts, func(p storage.Partition) bool { return p.Name == r.Name })
+		})
+		for i := range k.history {
+			if k.history[i].Begun {
+				k.removed(&k.history[i])
+			}
+		}
+	})
+}
+
+// removed says that a removal is done.
+func (k *Keeper) removed(r *Removed) {
+	r.Begun = false
+	k.Count.Add(1)
+	k.Rows.Add(r.Rows)
+	k.Log.Info("removed what is past its retention", "class", r.Class, "day", r.Day, "partition", r.Name, "reason", r.Reason, "rows", r.Rows, "bytes", r.Bytes)
+}
+
+// write changes the history, and the file of it.
+func (k *Keeper) write(change func()) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.history = append(k.history, r); len(k.history) > mostRemoved {
-		k.history = k.history[len(k.history)-mostRemoved:]
+	if change(); len(k.history) > mostRemoved {
+		k.history = slices.Delete(k.history, 0, len(k.history)-mostRemoved)
 	}
 	b, err := json.Marshal(k.history)
 	if err != nil {
@@ -119,7 +155,9 @@ func (k *Keeper) History() []Removed {
 	defer k.mu.Unlock()
 	out := make([]Removed, 0, len(k.history))
 	for i := len(k.history) - 1; i >= 0; i-- {
-		out = append(out, k.history[i])
+		if !k.history[i].Begun {
+			out = append(out, k.history[i])
+		}
 	}
 	return out
 }

@@ -62,7 +62,55 @@ func TestKeep(t *testing.T) {
 	}
 	again := &Keeper{File: file, Log: k.Log}
 	again.Load()
-	if h := again.History(); len(h) != 1 || h[0] != (Removed{"a", Default, "2026-03-01", ReasonAge, now, 5, 50}) {
+	if h := again.History(); len(h) != 1 || h[0] != (Removed{"a", Default, "2026-03-01", ReasonAge, now, 5, 50, false}) {
 		t.Errorf("history %+v", h)
 	}
+}
+
+// A removal that was under way when the process ended is in the history where it was done, and only there.
+func TestKeepAfterCrash(t *testing.T) {
+	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	for _, gone := range []bool{true, false} {
+		part := storage.Partition{Name: "a", Class: Default, Day: "2026-03-01", Rows: 5}
+		p := &crashing{partitions: partitions{list: []storage.Partition{part}}, gone: gone}
+		k := &Keeper{Store: p, File: filepath.Join(t.TempDir(), "removed.json"), Log: slog.New(slog.DiscardHandler), Limits: func() map[string]Limit {
+			return map[string]Limit{Default: {Age: 48 * time.Hour}}
+		}}
+		func() {
+			defer func() { _ = recover() }()
+			_ = k.Keep(t.Context(), now)
+		}()
+		again := &Keeper{Store: p, File: k.File, Log: k.Log, Limits: k.Limits}
+		again.Load()
+		if h := again.History(); len(h) != 0 {
+			t.Errorf("before the next look the history has %+v", h)
+		}
+		p.crashed = true
+		for range 2 {
+			if err := again.Keep(t.Context(), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if h := again.History(); len(h) != 1 || h[0].Name != "a" || h[0].Rows != 5 || again.Count.Load() != 1 || len(p.list) != 0 {
+			t.Errorf("gone %v: history %+v, %d counted, left %+v", gone, h, again.Count.Load(), p.list)
+		}
+	}
+}
+
+// crashing is a store whose process ends in its first removal, before or behind what is done.
+type crashing struct {
+	partitions
+	gone, crashed bool
+}
+
+func (c *crashing) Remove(ctx context.Context, name string) error {
+	if c.crashed || c.gone {
+		if err := c.partitions.Remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	if !c.crashed {
+		panic("killed")
+	}
+	return nil
 }

@@ -13,11 +13,8 @@ import (
 	"time"
 )
 
-// The versions of Elasticsearch that tests start. The older one is the last of the line that Tally still works with.
-const (
-	Version = "8.19.4"
-	Older   = "7.17.29"
-)
+// Version of Elasticsearch that is started where Options name no other.
+const Version = "8.19.4"
 
 const (
 	artifact  = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:%s:zip"
