@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	goneTime    = 5 * time.Second // for half a line at the end of a file that was removed or renamed
-	removedKeep = 2 * time.Second // how long a removed file that is read to its end stays open: it holds space
-	renamedKeep = 5 * time.Minute // and a renamed one, which its writer may still have open
-	restWait    = time.Minute     // how long the copy of a truncated file is waited for
-	searchEvery = time.Second     // without a sign that something has changed
+	goneTime    = 5 * time.Second  // for half a line at the end of a file that was removed or renamed
+	removedKeep = 2 * time.Second  // how long a removed file that is read to its end stays open: it holds space
+	renamedKeep = 5 * time.Minute  // and a renamed one, which its writer may still have open
+	restWait    = 30 * time.Second // how long the copy of a truncated file is waited for: who looks for a line that is missing should soon be told
+	searchEvery = time.Second      // without a sign that something has changed
 	forgetAfter = 7 * 24 * time.Hour
 )
 

@@ -66,7 +66,8 @@ export async function frames(page, search) {
   const list = page.locator(".rows");
   const size = () => list.evaluate((el) => Number(el.querySelector("li:last-child")?.getAttribute("aria-setsize") ?? 0));
   let loaded = await size();
-  for (let i = 0; i < 60 && loaded < 60_000; i++) {
+  const until = Date.now() + 180e3;
+  while (loaded < 60_000 && Date.now() < until) {
     await list.evaluate((el) => (el.scrollTop = el.scrollHeight));
     await page.waitForTimeout(100);
     loaded = await size();
