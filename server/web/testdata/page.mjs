@@ -91,6 +91,10 @@ await browse({}, async (page, { provoke, context }) => {
     await page.getByLabel("To", { exact: true }).fill("2020-01-02T03:04:06");
     await page.getByRole("button", { name: "Apply" }).click();
     await page.getByText("No line matches").waitFor();
+    // Who finds nothing is offered the longest range.
+    await page.getByRole("button", { name: "Last 365 days" }).click();
+    await page.getByText("4,002 lines").waitFor();
+    equal(await page.getByLabel("Time range").inputValue(), "-365d", "range");
     await page.getByLabel("Time range").selectOption("-7d");
     await page.getByText("4,002 lines").waitFor();
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);

@@ -4,7 +4,10 @@ import { t } from "./i18n.js";
 const units = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 
 /** presets are the ranges that are offered, as the start of a range that ends now. */
-export const presets = ["-5m", "-15m", "-30m", "-1h", "-3h", "-6h", "-12h", "-24h", "-2d", "-7d", "-30d"];
+export const presets = ["-5m", "-15m", "-30m", "-1h", "-3h", "-6h", "-12h", "-24h", "-2d", "-7d", "-30d", "-90d", "-365d"];
+
+/** longest is the longest of them. */
+export const longest = presets.at(-1);
 
 /** relative returns the milliseconds of "-1h30m", or null where the text is none. */
 export function relative(text) {

@@ -2,8 +2,8 @@
 import { html, signal, useEffect, useLayoutEffect, useRef } from "../html.js";
 import { lines as linesText, t } from "../i18n.js";
 import { language, narrow } from "../prefs.js";
-import { relative, resolve } from "../time.js";
-import { shape, view } from "../view.js";
+import { longest, presetName, relative, resolve } from "../time.js";
+import { shape, show, view } from "../view.js";
 import { ColumnHeads, columnWidths } from "./columns.js";
 import { origin } from "./lines.js";
 import { pattern } from "./marks.js";
@@ -134,7 +134,8 @@ function Foot({ n }) {
   language.value;
   if (phase.value === "more") return html`<p class="foot" role="status">${t("loadingMore")}</p>`;
   if (phase.value !== "done" || failure.value) return null;
-  if (n === 0) return html`<div class="empty"><p>${t("nothing")}</p><small>${t("nothingHint")}</small></div>`;
+  if (n === 0) return html`<div class="empty"><p>${t("nothing")}</p><small>${t("nothingHint")}</small>
+    ${view.value.start !== longest && html`<p><button type="button" onClick=${() => show({ start: longest, end: "" })}>${presetName(longest)}</button></p>`}</div>`;
   if (complete.value) return html`<p class="foot">${t("theEnd")}</p>`;
   return tail.value.state === "off" && html`<p class="foot"><button type="button" onClick=${more}>${t("loadMore")}</button></p>`;
 }

@@ -3,7 +3,7 @@ import { Failure, getJSON } from "../api.js";
 import { failureText } from "../failure.js";
 import { html, useEffect, useState } from "../html.js";
 import { named, t } from "../i18n.js";
-import { local } from "../time.js";
+import { local, longest } from "../time.js";
 import { refine, route, show } from "../view.js";
 import { clause } from "../clauses.js";
 
@@ -53,6 +53,6 @@ export function Explain({ sources, known }) {
     ${failure && html`<p class="alert" role="alert">${failureText(failure)}</p>`}
     ${answer && html`<p class=${`answer st-${["stored", "duplicate", "skipped"].includes(answer.state) ? "whole" : answer.state === "in_flight" ? "flight" : "gap"}`} role="status">
       <b class="badge">${named("fate", answer.state)}</b> <span>${answer.sentence}</span>
-      ${answer.id && html`<button type="button" class="quiet" onClick=${() => show({ q: clause("_id", answer.id), start: "-30d", end: "" })}>${t("showLine")}</button>`}</p>`}
+      ${answer.id && html`<button type="button" class="quiet" onClick=${() => show({ q: clause("_id", answer.id), start: longest, end: "" })}>${t("showLine")}</button>`}</p>`}
   </details>`;
 }
