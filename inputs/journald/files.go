@@ -36,25 +36,6 @@ func (h *header) dense() bool { return h.entries > 0 && h.entries == h.tail-h.he
 
 var errNoJournal = errors.New("not a journal file")
 
-// features names the incompatible flags of the format, in the order of their bits.
-var features = []string{"compressed-xz", "compressed-lz4", "keyed-hash", "compressed-zstd", "compact"}
-
-// featureNames says in words which features a reader of the file must know.
-func (h *header) featureNames() string {
-	var names []string
-	for bit := range 32 {
-		if h.flags&(1<<bit) == 0 {
-			continue
-		}
-		if bit < len(features) {
-			names = append(names, features[bit])
-		} else {
-			names = append(names, fmt.Sprintf("incompatible flag %d", bit))
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
 const headerBytes = 208 // up to and with tail_entry_monotonic: in every version of the format
 
 func readHeader(r io.ReaderAt) (h header, err error) {

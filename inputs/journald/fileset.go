@@ -174,7 +174,7 @@ func (fs *fileSet) findCulprit(s *source) (found bool) {
 		}
 		found = true
 		if errors.Is(err, syscall.EPROTONOSUPPORT) {
-			err = fmt.Errorf("it needs features that this machine's libsystemd does not know: one of %s", f.featureNames())
+			err = missingFeatures(fs.open, f)
 		}
 		fs.setAside(s, f, err)
 	}

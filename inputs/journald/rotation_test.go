@@ -100,6 +100,23 @@ func TestUserJournals(t *testing.T) {
 	}
 }
 
+// TestRemoteFile reads the file of one remote machine, with its rotated siblings and nothing of the other machine's beside it.
+func TestRemoteFile(t *testing.T) {
+	dir := t.TempDir()
+	one, other := filepath.Join(dir, "remote-10.0.0.1.journal"), filepath.Join(dir, "remote-10.0.0.12.journal")
+	x := new(export)
+	x.lines(20).write(t, one)
+	rotate(t, one)
+	x.lines(20).write(t, one)
+	r := start(t, common.MapStr{"paths": []string{one}}, setup{})
+	r.wait(t, 40)
+	new(export).lines(5).write(t, other)
+	rotate(t, other)
+	rotate(t, one)
+	x.lines(20).write(t, one)
+	wantLines(t, r.wait(t, 60), 0, 60, 1)
+}
+
 func le64(v uint64) []byte {
 	b := make([]byte, 8)
 	for i := range b {

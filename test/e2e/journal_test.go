@@ -69,6 +69,58 @@ func TestVacuumed(t *testing.T) {
 	}
 }
 
+// TestFilebeatsJournald: under Filebeat's name the input has Filebeat's options and fields. Where reading begins at the tail is in the state
+// before anything is shipped, so what comes while the agent is gone is not passed over.
+func TestFilebeatsJournald(t *testing.T) {
+	s := rig.NewServer(t, t.TempDir(), "").Start()
+	n := rig.NewContainer(t, "filebeat")
+	n.Write("etc/machine-id", machineID+"\n")
+	n.Mkdir("var/log/journal/" + machineID)
+	n.Write("filebeat.yml", `
+filebeat.inputs:
+- type: journald
+  id: containers
+  paths: ["/var/log/journal"]
+  cursor_seek_fallback: tail
+  include_matches: ["_SYSTEMD_UNIT=docker.service", "SYSLOG_IDENTIFIER=sudo"]
+output.logstash.hosts: ["${LOGSTASH_HOST}"]
+`)
+	j := rig.NewJournal(t, n.Path("var/log/journal/"+machineID), "node")
+	j.Write(20, 0)
+	start := func() *rig.Process {
+		return n.Start([]string{"LOGSTASH_HOST=" + s.Lumberjack}, "/opt/filebeat/filebeat", "-c", "/filebeat.yml", "-e")
+	}
+	p := start()
+	rig.Eventually(t, time.Minute, "the place is on disk", func() bool {
+		text, err := os.ReadFile(n.Path("opt/filebeat/data/positions.db"))
+		return err == nil && strings.Contains(string(text), `"next":21`)
+	})
+	p.Kill()
+	j.Write(10, 0)
+	p = start()
+	p.Logged("filebeat is running")
+	s.WaitCount("line", 10, time.Minute)
+	if code := p.Stop(); code != 0 {
+		t.Errorf("the agent ended with %d", code)
+	}
+	events := s.Events("line", "")
+	if lost, doubled := rig.Tallied(events, 30, func(m string) int { return number(strings.TrimPrefix(m, "node ")) }); lost != 20 || doubled != 0 {
+		t.Errorf("%d of 30 lines are not there, want the first 20; %d doubled", lost, doubled)
+	}
+	for name, want := range map[string]string{
+		"input.type": "journald", "agent.type": "filebeat", "host.hostname": "node1", "systemd.unit": "docker.service", "syslog.priority": "6",
+		"log.syslog.priority": "6", "container.name": "k8s_web_web-6_default_1-2_0", "journald.host.boot_id": "0123456789abcdef0123456789abcdef", "event.kind": "event",
+	} {
+		if got := events[0][name]; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	rig.Eventually(t, time.Minute, "the account is whole", func() bool {
+		src := s.Sources("")
+		return len(src) == 1 && fmt.Sprint(src[0].Ranges) == "[[0 31]]" && len(src[0].Gaps) == 0 && src[0].Conflicts == 0
+	})
+}
+
 // TestJournalIdentity: a cloned machine (same machine id and journal, other entries), and an agent that has lost its registry. Nothing is
 // lost, nothing is doubled, and what is under one number twice is counted.
 func TestJournalIdentity(t *testing.T) {

@@ -50,8 +50,12 @@ func TestNode(t *testing.T) {
 				Status     struct {
 					Version, Node, Config string
 					Inputs                []struct {
-						Kind string
-						Open int
+						Kind      string
+						Open, Lag int
+						Sources   []struct {
+							Name     string
+							Position int
+						}
 					}
 				}
 			}
@@ -60,12 +64,16 @@ func TestNode(t *testing.T) {
 			return false
 		}
 		st := ans.Agents[0].Status
+		told := 0
 		for _, in := range st.Inputs {
 			if in.Kind == "applog" && in.Open == 2 {
-				return st.Version != "" && st.Node != "" && len(st.Config) == 16
+				told++
+			}
+			if in.Kind == "journald" && in.Open == 1 && in.Lag == 0 && len(in.Sources) == 1 && in.Sources[0].Position == 51 {
+				told++
 			}
 		}
-		return false
+		return told == 2 && st.Version != "" && st.Node != "" && len(st.Config) == 16
 	})
 	a.Logged("tallybeat is running")
 	a.Logged("successfully published")
