@@ -117,7 +117,7 @@ func (d *discoverer) attach(h *handle, s *source) {
 	if s.foreign { // that input has stopped; it may have read on since the record was loaded
 		s.foreign = false
 		if ok, err := d.in.store.Get(keyPrefix+s.rec.Source, &s.rec); ok && err == nil {
-			s.read, s.shipped = s.rec.Offset, s.rec.Shipped
+			s.read, s.shipped, s.reached = s.rec.Offset, s.rec.Shipped, s.rec.Shipped
 		}
 	}
 	delete(d.orphans, s)

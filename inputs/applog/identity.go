@@ -39,6 +39,7 @@ type record struct {
 	// the end (toldEnd, toldLost).
 	ToldSkip int64      `json:"told_skip,omitempty"`
 	TooLong  [][2]int64 `json:"too_long,omitempty"` // rests of lines that were cut, which Tally does not know yet
+	Skips    [][2]int64 `json:"skips,omitempty"`    // what processors dropped when something behind it was shipped, likewise
 	Told     string     `json:"told,omitempty"`
 }
 

@@ -1,7 +1,6 @@
 package applog
 
 import (
-	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -46,7 +45,8 @@ func (w *worker) parsedTurn(s *source, data, buf []byte, k int64, lines []span, 
 		return !eof
 	}
 	units = w.in.wantedUnits(units)
-	t := &turn{source: s, from: s.read, fromSum: s.sum, to: s.read + int64(hold), toSum: windowSum(buf[:int(k)+hold]), ends: unitEnds(s.read, units)}
+	t := &turn{source: s, from: s.read, fromSum: s.sum, to: s.read + int64(hold), toSum: windowSum(buf[:int(k)+hold])}
+	t.ends, t.tos = unitEnds(s.read, units)
 	if !w.in.begin(t) {
 		return false
 	}
@@ -54,7 +54,7 @@ func (w *worker) parsedTurn(s *source, data, buf []byte, k int64, lines []span, 
 	c := newCover(s.read, s.shipped, units)
 	for i := range units {
 		w.event = i
-		w.sendUnit(t, data, &units[i], c.position(i))
+		w.sendUnit(t, data, &units[i], &c, i)
 		c.published(i, w.dropped)
 	}
 	s.read, s.sum, s.scanned, s.want = t.to, t.toSum, 0, 0
@@ -68,88 +68,35 @@ func endsLine(f *format, data []byte) bool {
 }
 
 // unitEnds gives for each unit the offset that is safe once it is acknowledged: that where units which come later begin, if they begin
-// before its end.
-func unitEnds(at int64, units []unit) []int64 {
-	ends := make([]int64, len(units))
+// before its end; tos are the ends of the units.
+func unitEnds(at int64, units []unit) (ends, tos []int64) {
+	ends, tos = make([]int64, len(units)), make([]int64, len(units))
 	least := 1 << 62
 	for i := len(units) - 1; i >= 0; i-- {
-		ends[i] = at + int64(min(units[i].to, least))
+		ends[i], tos[i] = at+int64(min(units[i].to, least)), at+int64(units[i].to)
 		least = min(least, units[i].from)
 	}
-	return ends
+	return ends, tos
 }
 
-// cover knows which bytes the units of a turn stand for.
-type cover struct {
-	read    int64 // where the buffer begins
-	shipped int64 // where the last unit ends that was not dropped
-	units   []unit
-	dropped []bool // by processors
-	mixed   bool   // there are units with others inside
-}
-
-func newCover(read, shipped int64, units []unit) cover {
-	return cover{
-		read: read, shipped: shipped, units: units, dropped: make([]bool, len(units)),
-		mixed: slices.ContainsFunc(units, func(u unit) bool { return len(u.pieces) > 1 }),
-	}
-}
-
-func (c *cover) published(i int, dropped bool) {
-	c.dropped[i] = dropped
-	if !dropped && !c.mixed {
-		c.shipped = c.read + int64(c.units[i].to)
-	}
-}
-
-// position is @metadata.tally of unit i but for source and sum. What lies within a unit and belongs to no other event counts as a part of
-// it; what lies right before it and belongs to none is skipped.
-func (c *cover) position(i int) common.MapStr {
-	u := &c.units[i]
-	before := c.shipped - c.read
-	var ranges, others [][2]int // within the unit: its own pieces, and those of others
-	for j := range c.units {
-		o := &c.units[j]
-		if !c.mixed || j == i || c.dropped[j] {
-			continue
-		}
-		for _, p := range o.pieces {
-			if p[1] <= u.from {
-				before = max(before, int64(p[1]))
-			} else if p[0] >= u.from && p[1] <= u.to {
-				others = append(others, p)
-			}
-		}
-	}
-	slices.SortFunc(others, func(a, b [2]int) int { return a[0] - b[0] })
-	at := u.from
-	for _, p := range others {
-		if p[0] > at {
-			ranges = append(ranges, [2]int{at, p[0]})
-		}
-		at = p[1]
-	}
-	m := common.MapStr{"from": c.read + int64(u.from), "to": c.read + int64(u.to), "skipped": max(0, int64(u.from)-before)}
-	if at > u.from {
-		ranges = append(ranges, [2]int{at, u.to})
-		list := make([]interface{}, len(ranges))
-		for k, r := range ranges {
-			list[k] = []interface{}{c.read + int64(r[0]), c.read + int64(r[1])}
-		}
-		m["ranges"] = list
-	}
-	return m
-}
-
-// sendUnit publishes one unit.
-func (w *worker) sendUnit(t *turn, data []byte, u *unit, tally common.MapStr) {
+// sendUnit publishes one unit, the i-th of c. Of a text that is cut, the end of its ranges is lost: as many bytes as were cut off, and the
+// newline. Which bytes of the file they are cannot be told where the text was JSON or in another encoding.
+func (w *worker) sendUnit(t *turn, data []byte, u *unit, c *cover, i int) {
 	s := t.source
-	log := common.MapStr{"offset": tally["from"], "file": common.MapStr{"path": s.path}}
+	log := common.MapStr{"offset": c.read + int64(u.from), "file": common.MapStr{"path": s.path}}
 	text, truncated := shorten(u.text, int(w.in.cfg.MaxBytes))
+	cut := 0
 	if truncated {
 		log["flags"] = []string{"truncated"}
+		cut = len(u.text) - len(text)
+		if endsLine(&s.format, data[:u.to]) {
+			cut += len(s.format.nl)
+		}
 	}
-	tally["source"], tally["sum"] = s.name, bundle.Hex(xxhash.Sum64(data[u.from:u.to]))
+	ranges, lost := c.shares(i, cut)
+	w.in.owe(s, c.inFile(lost), c.inFile(c.untold(i, ranges, lost)))
+	tally := c.position(i, ranges)
+	tally["source"], tally["sum"] = s.name, bundle.Hex(xxhash.Sum64(data[u.from:ranges[len(ranges)-1][1]]))
 	e := beat.Event{Timestamp: w.now, Meta: common.MapStr{"tally": tally}, Fields: common.MapStr{"log": log}, Private: t}
 	if !u.time.IsZero() {
 		e.Timestamp = u.time
@@ -172,6 +119,7 @@ func (w *worker) sendUnit(t *turn, data []byte, u *unit, tally common.MapStr) {
 	}
 	w.dropped = false
 	w.client.Publish(e)
+	w.in.sure(s, !w.dropped)
 	if !w.dropped {
 		s.shipped = max(s.shipped, t.from+int64(u.to))
 	}

@@ -139,9 +139,9 @@ func (w *worker) ship(t *turn, from, to int64, raw []byte, n int) {
 	f := &t.source.format
 	text, truncated := f.cut(raw[:n], int(w.in.cfg.MaxBytes))
 	if end := from + int64(len(text)); truncated || from+int64(len(raw)) < to {
-		w.in.tooLong(t.source, end, to)
+		w.in.owe(t.source, [][2]int64{{end, to}}, nil)
 		w.send(t, from, end, f.decode(text), to, bundle.Hex(xxhash.Sum64(text)))
-		w.in.cutShipped(t.source, end, to, !w.dropped)
+		w.in.sure(t.source, !w.dropped)
 		return
 	}
 	w.send(t, from, to, f.decode(text), to, bundle.Hex(xxhash.Sum64(raw)))

@@ -36,7 +36,10 @@ type source struct {
 	partial time.Time // since when half a line stands at the end; zero if none does
 	halfEnd int64     // where that half line ends
 	turns   []*turn   // published, not all acknowledged; in order
+	reached int64     // end of the events that are acknowledged, which may lie behind rec.Offset
 	telling bool      // in the teller's queue, or told and not acknowledged
+	// The last of rec's TooLong and Skips, of an event that is being published.
+	unsureCuts, unsureSkips int
 
 	// These belong to the discoverer.
 	handle   *handle
@@ -60,6 +63,7 @@ const (
 type turn struct {
 	source  *source
 	ends    []int64 // the end of each event, negative once a processor has dropped it
+	tos     []int64 // where the events end, where ends are the offsets that are safe with them; nil for ends
 	acked   int
 	from    int64 // where the turn began, with the hash of its window: good to check all its offsets by
 	fromSum uint64
@@ -68,7 +72,7 @@ type turn struct {
 }
 
 func newSource(rec record, w *worker) *source {
-	s := &source{worker: w, rec: rec, read: rec.Offset, shipped: rec.Shipped, sum: rec.Sum}
+	s := &source{worker: w, rec: rec, read: rec.Offset, shipped: rec.Shipped, sum: rec.Sum, reached: rec.Shipped}
 	s.name, s.path, s.pod = rec.Source, rec.Path, podFields(rec.Path)
 	return s
 }
@@ -77,12 +81,17 @@ func newSource(rec record, w *worker) *source {
 func (t *turn) ack() {
 	r := &t.source.rec
 	end := t.ends[t.acked]
-	t.acked++
 	if end < 0 {
 		r.Offset = -end
 	} else {
-		r.Offset, r.Shipped = end, end
+		r.Offset = end
+		if t.tos != nil {
+			end = t.tos[t.acked]
+		}
+		t.source.reached = max(t.source.reached, end)
 	}
+	t.acked++
+	r.Shipped = min(r.Offset, t.source.reached)
 	r.Anchor, r.Sum = t.from, t.fromSum
 }
 

@@ -27,6 +27,7 @@ type news struct {
 	records int // still to be acknowledged
 	skipped int64
 	tooLong int // so many of the record's
+	skips   int // and of these
 	ended   string
 }
 
@@ -59,7 +60,8 @@ func (in *Input) ask(s *source) {
 // news is what has to be told of s, nil if nothing. The caller holds Input.mu.
 func (s *source) news() *news {
 	r := &s.rec
-	n := &news{source: s, skipped: r.ToldSkip, tooLong: len(r.TooLong), records: len(r.TooLong), ended: r.Told}
+	n := &news{source: s, skipped: r.ToldSkip, tooLong: len(r.TooLong) - s.unsureCuts, skips: len(r.Skips) - s.unsureSkips, ended: r.Told}
+	n.records = n.tooLong + n.skips
 	if len(s.turns) > 0 && n.records > 0 { // of the rest, not all is acknowledged
 		return n
 	} else if len(s.turns) > 0 {
@@ -124,6 +126,9 @@ func (n *news) events() (list []beat.Event) {
 	for _, l := range r.TooLong[:n.tooLong] {
 		add(common.MapStr{"control": "lost", "from": l[0], "to": l[1], "reason": "too_long"})
 	}
+	for _, k := range r.Skips[:n.skips] {
+		add(common.MapStr{"control": "skipped", "from": k[0], "to": k[1]})
+	}
 	if n.skipped != r.ToldSkip {
 		add(common.MapStr{"control": "skipped", "from": max(r.Shipped, r.ToldSkip), "to": r.Offset})
 	}
@@ -152,40 +157,60 @@ func (t *teller) acked(data []interface{}) {
 		}
 		s := n.source
 		s.rec.ToldSkip, s.rec.Told, s.telling = n.skipped, n.ended, false
-		if s.rec.TooLong = slices.Clone(s.rec.TooLong[min(n.tooLong, len(s.rec.TooLong)):]); len(s.rec.TooLong) == 0 {
-			s.rec.TooLong = nil
-		}
+		s.rec.TooLong, s.rec.Skips = behind(s.rec.TooLong, n.tooLong), behind(s.rec.Skips, n.skips)
 		in.room.Broadcast()
 		in.save(s)
 		in.ask(s) // what came meanwhile
 	}
 }
 
-// maxTooLong bounds what a record has of lines that were cut; reading waits beyond it.
-const maxTooLong = 1000
+// behind are the ranges behind the first n.
+func behind(ranges [][2]int64, n int) [][2]int64 {
+	if n >= len(ranges) {
+		return nil
+	}
+	return slices.Clone(ranges[n:])
+}
 
-// tooLong notes that the rest [from, to) of a line is lost. It is called before the line is shipped, so that no record in the registry has
-// an offset behind the line and does not know of its rest.
-func (in *Input) tooLong(s *source, from, to int64) {
+// maxOwed bounds what a record has of ranges that are to be told; reading waits beyond it.
+const maxOwed = 1000
+
+// owe notes what is to be told of an event that is about to be published: what is cut off, which is lost if the event is shipped, and
+// what was skipped if a processor drops it. That must be known before, so that no record in the registry has an offset behind the event
+// and does not know of it.
+func (in *Input) owe(s *source, cuts, skips [][2]int64) {
+	if len(cuts) == 0 && len(skips) == 0 {
+		return
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.teller == nil {
 		return
 	}
-	for len(s.rec.TooLong) >= maxTooLong && !in.stopped {
+	r := &s.rec
+	for len(r.TooLong)+len(r.Skips) >= maxOwed && !in.stopped {
 		in.ask(s)
 		in.room.Wait()
 	}
-	s.rec.TooLong = append(s.rec.TooLong[:len(s.rec.TooLong):len(s.rec.TooLong)], [2]int64{from, to})
+	r.TooLong, r.Skips = append(slices.Clip(r.TooLong), cuts...), append(slices.Clip(r.Skips), skips...)
+	s.unsureCuts, s.unsureSkips = len(cuts), len(skips)
 }
 
-// cutShipped has it told, unless a processor dropped the line: then all of it was skipped.
-func (in *Input) cutShipped(s *source, from, to int64, shipped bool) {
+// sure has it told, now that it is known whether the event was shipped.
+func (in *Input) sure(s *source, shipped bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if k := len(s.rec.TooLong) - 1; !shipped && k >= 0 && s.rec.TooLong[k] == [2]int64{from, to} {
-		s.rec.TooLong = s.rec.TooLong[:k:k]
+	if s.unsureCuts == 0 && s.unsureSkips == 0 {
+		return
 	}
+	r := &s.rec
+	if shipped {
+		r.Skips = slices.Clip(r.Skips[:len(r.Skips)-s.unsureSkips])
+	} else {
+		r.TooLong = slices.Clip(r.TooLong[:len(r.TooLong)-s.unsureCuts])
+	}
+	s.unsureCuts, s.unsureSkips = 0, 0
+	in.save(s) // it may have been saved while it was not sure
 	in.ask(s)
 }
 
