@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -86,7 +87,7 @@ func (p *pipe) wait(t testing.TB, n int) []beat.Event {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	late := time.AfterFunc(30*time.Second, func() {
+	late := time.AfterFunc(2*time.Minute, func() {
 		p.mu.Lock()
 		n = 0
 		p.mu.Unlock()
@@ -98,9 +99,24 @@ func (p *pipe) wait(t testing.TB, n int) []beat.Event {
 		p.changed.Wait()
 	}
 	if len(p.events) < want {
-		t.Fatalf("%d events have come, want %d", len(p.events), want)
+		t.Fatalf("%d events have come, want %d; %s", len(p.events), want, p.odd())
 	}
 	return append([]beat.Event(nil), p.events...)
+}
+
+// odd tells of the first few events that are not one unit behind the one before. The lock is held.
+func (p *pipe) odd() string {
+	var b strings.Builder
+	next := int64(-1)
+	for i, e := range p.events {
+		m, _ := e.Meta["tally"].(common.MapStr)
+		from, _ := m["from"].(int64)
+		if (from != next && next >= 0 || e.Fields["message"] == nil) && b.Len() < 2000 {
+			fmt.Fprintf(&b, "\nevent %d: %v %v", i, e.Meta, e.Fields)
+		}
+		next = from + 1
+	}
+	return fmt.Sprintf("the last is of %d;%s", next-1, &b)
 }
 
 // running is an input with its pipeline and its store.
@@ -214,7 +230,7 @@ func wantLines(t testing.TB, events []beat.Event, from, to int, first int64) {
 	}
 	for i, e := range events {
 		if want := fmt.Sprintf("line %d", from+i); e.Fields["message"] != want {
-			t.Fatalf("event %d is %q, want %q", i, e.Fields["message"], want)
+			t.Fatalf("event %d is %q, want %q: %v", i, e.Fields["message"], want, e)
 		}
 		p := positionOf(t, e)
 		if want := first + int64(i); p.From != want || p.To != want+1 || (i > 0 && p.Skipped != 0) {

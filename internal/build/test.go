@@ -28,10 +28,11 @@ func Test(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Two packages at a time, as there are tests which start both programs.
+	// Two packages at a time, as there are tests which start both programs. The limit is for a package that hangs: it is far above what any needs on
+	// a slow machine, and below what the whole may take, so that the stacks are still printed.
 	s := &summary{start: start, packages: strings.Count(list, "\n")}
 	say("testing %d packages (the first time compiles the tests: minutes)", s.packages)
-	err = s.run(ctx, "test", "-p", "2", "-timeout", "25m", "./...")
+	err = s.run(ctx, "test", "-p", "2", "-timeout", "40m", "./...")
 	s.print(err)
 	say("not among these: the tests against a real kube-apiserver; go tool mage kube runs them")
 	return err

@@ -1,8 +1,12 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tallylog/tally/event"
@@ -133,6 +137,27 @@ type StatsRequest struct {
 type StatsRow struct {
 	By     []string
 	Result string
+}
+
+// CompareStats puts the largest number first, then texts, then what has no result; equals by the values of the group.
+func CompareStats(a, b StatsRow) int {
+	x, xerr := strconv.ParseFloat(a.Result, 64)
+	y, yerr := strconv.ParseFloat(b.Result, 64)
+	c := 0
+	switch {
+	case xerr == nil && yerr == nil:
+		c = cmp.Compare(y, x)
+	case xerr == nil:
+		c = -1
+	case yerr == nil:
+		c = 1
+	default:
+		c = strings.Compare(b.Result, a.Result)
+	}
+	if c == 0 {
+		c = slices.Compare(a.By, b.By)
+	}
+	return c
 }
 
 // NameCount is a field name, or a value, and the number of events that have it.

@@ -1,7 +1,6 @@
 package elasticsearch
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -41,7 +40,7 @@ func (s *Store) Stats(ctx context.Context, r storage.StatsRequest) ([]storage.St
 	for _, g := range groups {
 		rows = append(rows, storage.StatsRow{By: g.by, Result: g.result(r.Func)})
 	}
-	slices.SortFunc(rows, compareStats)
+	slices.SortFunc(rows, storage.CompareStats)
 	switch {
 	case r.Top > 0:
 		rows = rows[:min(r.Top, len(rows))]
@@ -196,25 +195,4 @@ func less(a, b string) bool {
 		}
 	}
 	return stringsutil.LessNatural(a, b)
-}
-
-// compareStats puts the largest number first, then texts, then what has no result; equals by the values of the group.
-func compareStats(a, b storage.StatsRow) int {
-	x, xerr := strconv.ParseFloat(a.Result, 64)
-	y, yerr := strconv.ParseFloat(b.Result, 64)
-	c := 0
-	switch {
-	case xerr == nil && yerr == nil:
-		c = cmp.Compare(y, x)
-	case xerr == nil:
-		c = -1
-	case yerr == nil:
-		c = 1
-	default:
-		c = strings.Compare(b.Result, a.Result)
-	}
-	if c == 0 {
-		c = slices.Compare(a.By, b.By)
-	}
-	return c
 }

@@ -157,7 +157,7 @@ func (s *Store) Stats(ctx context.Context, r storage.StatsRequest) ([]storage.St
 	if len(r.By) > 0 {
 		by = "by (" + columnList(r.By) + ") "
 	}
-	best := leading[storage.StatsRow]{most: r.Top, compare: compareStats}
+	best := leading[storage.StatsRow]{most: r.Top, compare: storage.CompareStats}
 	if r.Top <= 0 {
 		best.most = mostGroups
 	}
@@ -219,27 +219,6 @@ func statsFunc(f storage.Func) (string, error) {
 		return "quantile(0." + f.Name[1:] + ", " + field + ")" + have, nil
 	}
 	return "", fmt.Errorf("cannot compute %q: no such function", f.Name)
-}
-
-// compareStats puts the largest number first, then texts, then what has no result; equals by the values of the group.
-func compareStats(a, b storage.StatsRow) int {
-	x, xerr := strconv.ParseFloat(a.Result, 64)
-	y, yerr := strconv.ParseFloat(b.Result, 64)
-	c := 0
-	switch {
-	case xerr == nil && yerr == nil:
-		c = cmp.Compare(y, x)
-	case xerr == nil:
-		c = -1
-	case yerr == nil:
-		c = 1
-	default:
-		c = strings.Compare(b.Result, a.Result)
-	}
-	if c == 0 {
-		c = slices.Compare(a.By, b.By)
-	}
-	return c
 }
 
 // leading keeps the first of what it is given, in the order of compare.
