@@ -16,9 +16,11 @@ import (
 	"github.com/tallylog/tally/outputs/lumberjack"
 )
 
+// theirs is libbeat's output as it was before any test has replaced it.
+var theirs = reflect.ValueOf(libbeat.FindFactory("logstash")).Pointer()
+
 // libbeat finds our outputs under their names, and still its others.
 func TestRegister(t *testing.T) {
-	theirs := reflect.ValueOf(libbeat.FindFactory("logstash")).Pointer()
 	Register(nil, nil)
 	f := func(name string, want libbeat.Factory) {
 		t.Helper()
