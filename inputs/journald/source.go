@@ -35,6 +35,7 @@ type source struct {
 	memory  cursor            // of the last entry read from a file in memory, while copies of it on disk may come: see flush.go
 	copies  uint64            // the number behind the last of these copies that was shipped; 0 while none is
 	pass    passed
+	torn    torn
 	entry   entry
 
 	goneSince time.Time // that no file of the journal is there; zero while one is
@@ -125,7 +126,11 @@ func (s *source) take(e *entry) error {
 			return errReopen
 		}
 	}
-	if skipped, ok := s.held[e.seq]; ok {
+	skipped, held := s.held[e.seq]
+	if (held || e.seq >= s.next) && e.lostMessage() && s.torn.again(e.seq, time.Now()) {
+		return errWait
+	}
+	if held {
 		delete(s.held, e.seq)
 		if e.lostMessage() {
 			s.account.release(e.seq)
@@ -164,7 +169,7 @@ func (s *source) take(e *entry) error {
 		s.metrics.filtered.Inc()
 		return nil
 	}
-	skipped := s.skipped
+	skipped = s.skipped
 	s.skipped = 0
 	s.ship(e, skipped)
 	return nil
