@@ -61,12 +61,12 @@ func killElasticsearch(t *testing.T, nodes, total, kills int) {
 	if err := <-restarted; err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	if err := c.Wait(ctx, nodes); err != nil {
 		t.Fatal(err)
 	}
-	s.WaitCount("*", total, 10*time.Minute)
+	s.WaitCount("*", total, time.Hour)
 	lost, doubled := rig.Tallied(s.Events("*", "message"), total, number)
 	counted := countOf(t, c)
 	t.Logf("%d lines, Elasticsearch of %d nodes killed %d times: %d lost, %d doubled; it counts %d itself", total, nodes, killed, lost, doubled, counted)
@@ -82,7 +82,7 @@ func pushLines(t *testing.T, s *rig.Server, from, n int) {
 	for i := from; i < from+n; i++ {
 		fmt.Fprintf(&b, `{"message":"line %d of the test","host":{"name":"node-%d"},"level":"info"}`+"\n", i, i%2)
 	}
-	end := time.Now().Add(10 * time.Minute)
+	end := time.Now().Add(time.Hour)
 	for {
 		code, body, err := s.Request("POST", "/api/v1/push", b.String(), "Tally-Source", "lines", "Tally-From", fmt.Sprint(from))
 		switch {
@@ -102,7 +102,7 @@ func master(t *testing.T, c *elasticsearch.Cluster) int {
 		Master string `json:"master_node"`
 		Nodes  map[string]struct{ Name string }
 	}
-	end := time.Now().Add(4 * time.Minute)
+	end := time.Now().Add(15 * time.Minute)
 	for i := 0; ; i++ {
 		err := ask(c.Addresses[i%len(c.Addresses)]+"/_cluster/state/master_node,nodes", &state)
 		for k, n := range c.Nodes {

@@ -33,7 +33,7 @@ type Cluster struct {
 }
 
 // startTime is how long a cluster may take to form, on a slow machine with other work.
-const startTime = 4 * time.Minute
+const startTime = 15 * time.Minute
 
 // nobody is the user that runs the nodes when the tests run as root.
 const nobody = 65534

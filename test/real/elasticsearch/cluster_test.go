@@ -44,7 +44,7 @@ func TestKillAndStart(t *testing.T) {
 	if err := c.Nodes[0].Start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	if err := c.Wait(ctx, 1); err != nil {
 		t.Fatal(err)
