@@ -80,7 +80,7 @@ func (c *identity) flushed(running, same bool) {
 	c.stored()
 	if !running {
 		// What is acknowledged in the moment of a crash comes again, and would come as its copies.
-		rig.Eventually(c.t, time.Minute, "the position is on disk", func() bool {
+		rig.Eventually(c.t, 2*time.Minute, "the position is on disk", func() bool {
 			text, err := os.ReadFile(n.Path("opt/tallybeat/data/positions.db"))
 			return err == nil && bytes.Contains(text, []byte(`"next":301`))
 		})

@@ -91,13 +91,13 @@ func (c *identity) agent(kind, options string) *rig.Agent {
 // stored waits for all that was written.
 func (c *identity) stored() {
 	c.t.Helper()
-	rig.Eventually(c.t, time.Minute, fmt.Sprint(c.lines, " lines are stored"), func() bool { return c.s.Count(fmt.Sprintf("%q", c.name)) >= c.lines })
+	rig.Eventually(c.t, 2*time.Minute, fmt.Sprint(c.lines, " lines are stored"), func() bool { return c.s.Count(fmt.Sprintf("%q", c.name)) >= c.lines })
 }
 
 // came waits until at least n lines have come again.
 func (c *identity) came(n int64, before int64) {
 	c.t.Helper()
-	rig.Eventually(c.t, time.Minute, fmt.Sprint(n, " lines have come again"), func() bool { return c.again() >= before+n })
+	rig.Eventually(c.t, 2*time.Minute, fmt.Sprint(n, " lines have come again"), func() bool { return c.again() >= before+n })
 }
 
 func (c *identity) again() (sum int64) {
@@ -252,7 +252,7 @@ func (c *identity) killedAtAcknowledgement(a *rig.Agent) {
 		}
 		a.Env = []string{fmt.Sprintf("TALLY_FAILPOINT=agent.ack.before=%d", visit)}
 		a.Start()
-		if code := a.Wait(time.Minute); code != -1 {
+		if code := a.Wait(2 * time.Minute); code != -1 {
 			c.t.Fatalf("the agent ended with %d, want the signal", code)
 		}
 	}
@@ -262,7 +262,7 @@ func (c *identity) killedAtAcknowledgement(a *rig.Agent) {
 // replayed checks that the first event is stored as it was shipped first, once, and what came late is an event of its own.
 func (c *identity) replayed(a *rig.Agent, late string) {
 	c.t.Helper()
-	rig.Eventually(c.t, time.Minute, "what came late is stored", func() bool { return c.s.Count(`"another.place"`) >= 1 })
+	rig.Eventually(c.t, 2*time.Minute, "what came late is stored", func() bool { return c.s.Count(`"another.place"`) >= 1 })
 	c.stop(a)
 	c.resent = 1
 	var got []string
