@@ -12,7 +12,7 @@ const (
 	// agent holds little and allocates much then: Go's own 100 costs a sixth of its CPU time.
 	busyPercent = 300
 	// busyRoom bounds that, in bytes, for an agent that holds much: whose queue is full of events of many fields.
-	busyRoom = 160 << 20
+	busyRoom = 96 << 20
 	// quietRoom is how much may be allocated, in bytes, while little is shipped: memory that a busy agent would make use of is only in
 	// the way of others then.
 	quietRoom = 12 << 20

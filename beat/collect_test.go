@@ -31,9 +31,9 @@ func TestChoosesPercentage(t *testing.T) {
 	}
 	f(10*time.Millisecond, 24<<20, 300)
 	for range 2 * busyCycles {
-		f(time.Second, 50<<20, 300) // still busy, though they are seldom now
+		f(time.Second, 32<<20, 300) // still busy, though they are seldom now
 	}
-	f(time.Second, 100<<20, 160)
+	f(time.Second, 64<<20, 150)
 	f(time.Second, 1<<30, 100)
 	f(quietTime, 24<<20, 50)
 }
