@@ -109,7 +109,7 @@ func TestHostileParameters(t *testing.T) {
 	r.push(numbered(0, 10))
 	r.count("*", 10)
 	refused := map[string][]string{
-		"/api/v1/query?":          {"limit=-1", "limit=x", "limit=99999999999999999999", "order=up", "cursor=x", "cursor=AAAA", "on_error=ignore", "format=csv", "a=b", "query=(", "query=%ff", "start=x", "end=1e99", "start=2026-01-02T00:00:00Z&end=2026-01-01T00:00:00Z", "limit=1&limit2=1"},
+		"/api/v1/query?":          {"limit=-1", "limit=x", "limit=99999999999999999999", "order=up", "cursor=x", "cursor=AAAA", "on_error=ignore", "format=csv", "a=b", "query=a&query=b", "limit=1&limit=2", "query=(", "query=%ff", "start=x", "end=1e99", "start=2026-01-02T00:00:00Z&end=2026-01-01T00:00:00Z", "limit=1&limit2=1"},
 		"/api/v1/export?":         {"format=xml", "format=csv", "gzip=maybe", "limit=-1", "order=x", "cursor=%00", "on_error=x", "step=1h", "query=a|b"},
 		"/api/v1/count?":          {"limit=1", "query=)", "start=-", "start=%2B", "end=0001-01-01T00:00:00Z"},
 		"/api/v1/hits?":           {"", "step=", "step=0s", "step=-1m", "step=x", "step=1h&tz=Mars/Phobos", "step=1h&tz=../../etc/passwd", "step=1h&tz=Local", "step=1h&limit=0", "step=1h&offset=x", "step=1s&start=2020-01-01T00:00:00Z&end=2026-01-01T00:00:00Z"},
@@ -228,5 +228,20 @@ func TestTailEndsWithItsCredentials(t *testing.T) {
 	}
 	if got := next(); got != "" {
 		t.Errorf("and then %s", got)
+	}
+}
+
+// TestListsInPieces: fields=a&fields=b asks for both.
+func TestListsInPieces(t *testing.T) {
+	r := run(t, t.TempDir())
+	r.push(`{"message":"x","a":1,"b":2,"c":3}`)
+	r.count("*", 1)
+	for _, fields := range []string{"fields=a,b", "fields=a&fields=b"} {
+		if _, ans, _ := r.do("GET", "/api/v1/query?"+fields, ""); !strings.Contains(ans, `"a":"1","b":"2"`) || strings.Contains(ans, `"c"`) {
+			t.Errorf("%s: %s", fields, ans)
+		}
+	}
+	if _, ans, _ := r.do("GET", "/api/v1/stats?by=a&by=b", ""); !strings.Contains(ans, `"a":"1","b":"2"`) {
+		t.Errorf("by: %s", ans)
 	}
 }

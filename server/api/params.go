@@ -92,10 +92,18 @@ func bad(code, format string, args ...any) error {
 	return answer.Errorf(http.StatusBadRequest, code, format, args...)
 }
 
-// known refuses parameters that the handler does not read: a misspelt one would give a wrong answer in silence.
+// known refuses parameters that the handler does not read: a misspelt one would give a wrong answer in silence. So would one that
+// stands twice, but for lists, which are joined.
 func (p params) known(names ...string) error {
 next:
-	for k := range p.Values {
+	for k, v := range p.Values {
+		switch {
+		case len(v) < 2:
+		case k == "fields" || k == "by":
+			p.Set(k, strings.Join(v, ","))
+		default:
+			return bad("parameter", "the parameter %.60q stands twice", k)
+		}
 		for _, n := range names {
 			if k == n {
 				continue next
