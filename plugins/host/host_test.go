@@ -194,7 +194,9 @@ func TestPolicies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(s.List()[0].PID, syscall.SIGKILL); err != nil {
+	pid := 0
+	wait(t, "the plugin to run", func() bool { pid = s.List()[0].PID; return pid > 0 }) // to kill 0 were to end these tests
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	in := lines(3)

@@ -58,7 +58,7 @@ func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *se
 	if c.Checksum != (checksum{}) && sum != c.Checksum {
 		return nil, refusal{c.home.At("checksum").Errorf("the file %q is not the one that is wanted: it has %s", c.Path, sum)}
 	}
-	dir, err := os.MkdirTemp("", "tally-plugin-")
+	dir, err := os.MkdirTemp(socketRoom(), "tally-plugin-")
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a directory for the socket: %w", err)
 	}
@@ -111,6 +111,15 @@ func start(ctx context.Context, c *Config, host string, log *slog.Logger) (s *se
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.StartTimeout))
 	defer cancel()
 	return s, s.greet(ctx, host)
+}
+
+// socketRoom is where the directories of sockets are made: that of temporary files, unless the path of a socket in it were longer than the
+// 107 bytes that the kernel takes (unix(7)). What go-plugin and this package put behind it is less than 64.
+func socketRoom() string {
+	if dir := os.TempDir(); len(dir) <= 107-64 {
+		return dir
+	}
+	return "/tmp"
 }
 
 // greet does Describe and Configure.
