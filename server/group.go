@@ -75,6 +75,9 @@ func (s *Server) shareAccess(ctx context.Context) (password string, err error) {
 	return password, err
 }
 
+// joinTime bounds the wait for Elasticsearch of a server that starts: without it nothing is stored anyway.
+const joinTime = 3 * time.Second
+
 // joinGroup begins to share the work with other servers, where the configuration says so.
 func (s *Server) joinGroup() error {
 	c := s.o.Config.Storage.Cluster
@@ -91,7 +94,14 @@ func (s *Server) joinGroup() error {
 	}
 	o := siblings.Options{
 		Documents: docs, ID: es.Server, Lease: time.Duration(c.Lease), Admission: s.admit, Memory: int64(s.o.Config.Buffer.Memory), Log: s.o.Log,
-		Self: siblings.Member{Name: s.name(), URL: strings.TrimRight(c.Address, "/"), Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339)},
+		Self:   siblings.Member{Name: s.name(), URL: strings.TrimRight(c.Address, "/"), Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339)},
+		Agreed: s.agree, Config: s.sums,
+	}
+	if o.Self.Retention, err = retentionText(&s.o.Config.Retention); err != nil {
+		return err
+	}
+	if s.removed.docs, err = elasticsearch.OpenDocuments(es, "retention"); err != nil {
+		return err
 	}
 	if c.Authorities != "" {
 		pem, err := os.ReadFile(c.Authorities)
@@ -125,6 +135,10 @@ func (s *Server) joinGroup() error {
 	s.leaving = cancel
 	s.grouped.Go(func() { s.group.Run(ctx) })
 	s.grouped.Go(func() { ledger.Run(ctx, time.Duration(s.o.Config.Buffer.Checkpoint)) })
+	select { // what is in the buffer is to be stored under the retention in force
+	case <-s.group.Joined():
+	case <-time.After(joinTime):
+	}
 	return nil
 }
 

@@ -58,7 +58,9 @@ type serverNode struct {
 	Ready   bool   `json:"ready"`
 	// Waiting are the reasons why intake waits now.
 	Waiting []string `json:"waiting"`
-	Buffer  struct {
+	// Warnings are what differs from the other servers, where there are several.
+	Warnings []string `json:"warnings"`
+	Buffer   struct {
 		Bytes       int64  `json:"bytes"`
 		MaxBytes    int64  `json:"max_bytes"`
 		LagRecords  uint64 `json:"lag_records"` // that the store does not have yet
@@ -126,7 +128,7 @@ func (s *Server) otherNodes(ctx context.Context) (list []serverNode) {
 				err = json.Unmarshal(b, &n)
 			}
 			if err != nil {
-				n = serverNode{Name: m.Name, Version: m.Version, Started: m.Started, Waiting: []string{"it does not answer the server that was asked"}}
+				n = serverNode{Name: m.Name, Version: m.Version, Started: m.Started, Waiting: []string{"it does not answer the server that was asked"}, Warnings: []string{}}
 				n.Store.Dropped = map[string]int64{}
 			}
 			mu.Lock()
@@ -136,7 +138,7 @@ func (s *Server) otherNodes(ctx context.Context) (list []serverNode) {
 	}
 	group.Wait()
 	for _, a := range s.group.Absent() {
-		n := serverNode{Name: a.Name, Waiting: []string{fmt.Sprintf("it has not been heard of since %s; what it acknowledged and did not store is in its data directory: start it again with it", event.FormatTime(a.Since*1e6))}}
+		n := serverNode{Name: a.Name, Waiting: []string{fmt.Sprintf("it has not been heard of since %s; what it acknowledged and did not store is in its data directory: start it again with it", event.FormatTime(a.Since*1e6))}, Warnings: []string{}}
 		n.Store.Dropped = map[string]int64{}
 		list = append(list, n)
 	}
@@ -154,7 +156,7 @@ func (s *Server) name() string {
 
 // node is how this server is.
 func (s *Server) node(ctx context.Context) serverNode {
-	n := serverNode{Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339), Ready: s.ready.Load(), Waiting: []string{}, Processors: runtime.NumCPU()}
+	n := serverNode{Version: s.o.Version, Started: s.started.UTC().Format(time.RFC3339), Ready: s.ready.Load(), Waiting: []string{}, Warnings: s.warnings(), Processors: runtime.NumCPU()}
 	n.Name = s.name()
 	if s.group != nil {
 		if _, valid := s.group.Held(); !valid {

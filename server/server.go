@@ -91,6 +91,7 @@ type Server struct {
 	clusters *cluster.Register
 	group    *siblings.Group    // nil where this server is the only one
 	leaving  context.CancelFunc // of group
+	removed  shelf              // the history of removals of all servers
 	grouped  sync.WaitGroup
 	accounts accounts // of all servers
 	reserve  int64

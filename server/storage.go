@@ -22,6 +22,9 @@ func (s *Server) keepStorage(ctx context.Context) {
 		return
 	}
 	s.keeper = &retention.Keeper{Store: store, Limits: store.Limits, File: filepath.Join(s.o.Dir, "removed.json"), Log: s.o.Log}
+	if s.group != nil {
+		s.keeper.Shared, s.keeper.May = s.removed, s.mayRemove
+	}
 	s.keeper.Load()
 	s.keeping.Go(func() { s.keeper.Run(ctx) })
 }

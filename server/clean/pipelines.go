@@ -1,6 +1,8 @@
 package clean
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -13,6 +15,13 @@ import (
 // Pipelines are the pipelines of one configuration. They are safe for concurrent use.
 type Pipelines struct {
 	List []*Pipeline
+	Sum  string // equal where two configurations say the same
+}
+
+// sum is that of what a configuration says. Maps are printed in the order of their keys.
+func sum(v any) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%v", v))
+	return hex.EncodeToString(h[:8])
 }
 
 // Pipeline is a chain of processors for the events that its condition chooses.
@@ -62,7 +71,13 @@ func Compile(n strictyaml.Node, extra ...processors.Extra) (*Pipelines, error) {
 	}
 	p := &Pipelines{}
 	seen := map[string]bool{}
+	var all []any
 	for i, item := range items {
+		var v any
+		if err := item.Decode(&v); err != nil {
+			return nil, err
+		}
+		all = append(all, v)
 		q, err := compile(item, extra)
 		if err != nil {
 			return nil, err
@@ -76,6 +91,7 @@ func Compile(n strictyaml.Node, extra ...processors.Extra) (*Pipelines, error) {
 		seen[q.Name] = true
 		p.List = append(p.List, q)
 	}
+	p.Sum = sum(all)
 	return p, nil
 }
 
@@ -89,7 +105,11 @@ func CompileFile(root strictyaml.Node, extra ...processors.Extra) (*Pipelines, e
 		if q.Name == "" {
 			q.Name = "pipeline 1"
 		}
-		return &Pipelines{List: []*Pipeline{q}}, nil
+		var v any
+		if err := root.Decode(&v); err != nil {
+			return nil, err
+		}
+		return &Pipelines{List: []*Pipeline{q}, Sum: sum(v)}, nil
 	}
 	n := root
 	if !root.IsZero() && !root.IsList() {

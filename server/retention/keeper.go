@@ -33,12 +33,22 @@ type Removed struct {
 // mostRemoved bounds the history.
 const mostRemoved = 1000
 
+// Shelf is where several servers share a history.
+type Shelf interface {
+	// Read returns what was written last, nil for nothing.
+	Read(ctx context.Context) ([]byte, error)
+	Write(ctx context.Context, b []byte) error
+}
+
 // Keeper removes what the limits say, and says what it will remove and has removed. Fields are set before Run.
 type Keeper struct {
 	Store  storage.Partitioned
 	Limits func() map[string]Limit
-	// File keeps the history of removals, a JSON array.
-	File  string
+	// File keeps the history of removals, a JSON array; Shared, where it is not nil, in its place.
+	File   string
+	Shared Shelf
+	// May tells whether this is the one to remove things now, where several could; nil for always.
+	May   func() bool
 	Every time.Duration // between two looks; 0 means a minute
 	Log   *slog.Logger
 
@@ -50,6 +60,9 @@ type Keeper struct {
 
 // Load reads the history; one that cannot be read begins anew.
 func (k *Keeper) Load() {
+	if k.Shared != nil {
+		return // it is read whenever it is needed
+	}
 	b, err := os.ReadFile(k.File)
 	if err == nil {
 		err = json.Unmarshal(b, &k.history)
@@ -82,22 +95,25 @@ func (k *Keeper) Run(ctx context.Context) {
 
 // Keep removes what is due now.
 func (k *Keeper) Keep(ctx context.Context, now time.Time) error {
+	if k.May != nil && !k.May() {
+		return nil
+	}
 	parts, err := k.Store.Partitions(ctx, false)
 	if err != nil {
 		return err
 	}
-	if err := k.settle(parts); err != nil {
+	if err := k.settle(ctx, parts); err != nil {
 		return err
 	}
 	for _, r := range Plan(parts, k.Limits(), now, now) {
 		gone := Removed{Name: r.Name, Class: r.Class, Day: r.Day, Reason: r.Reason, At: now.UTC(), Rows: r.Rows, Bytes: r.Bytes, Begun: true}
-		if err := k.write(func() { k.history = append(k.history, gone) }); err != nil {
+		if err := k.write(ctx, func() { k.history = append(k.history, gone) }); err != nil {
 			return err
 		}
 		if err := k.Store.Remove(ctx, r.Name); err != nil {
-			return errors.Join(err, k.write(func() { k.history = k.history[:len(k.history)-1] }))
+			return errors.Join(err, k.write(context.WithoutCancel(ctx), func() { k.history = slices.DeleteFunc(k.history, gone.same) }))
 		}
-		if err := k.write(func() { k.removed(&k.history[len(k.history)-1]) }); err != nil {
+		if err := k.write(ctx, func() { k.done(&gone) }); err != nil {
 			return err
 		}
 	}
@@ -105,14 +121,15 @@ func (k *Keeper) Keep(ctx context.Context, now time.Time) error {
 }
 
 // settle finds out what became of removals under way when the process ended.
-func (k *Keeper) settle(parts []storage.Partition) error {
+func (k *Keeper) settle(ctx context.Context, parts []storage.Partition) error {
 	k.mu.Lock()
+	err := k.read(ctx)
 	begun := slices.ContainsFunc(k.history, func(r Removed) bool { return r.Begun })
 	k.mu.Unlock()
-	if !begun {
-		return nil
+	if err != nil || !begun {
+		return err
 	}
-	return k.write(func() {
+	return k.write(ctx, func() {
 		k.history = slices.DeleteFunc(k.history, func(r Removed) bool {
 			return r.Begun && slices.ContainsFunc(parts, func(p storage.Partition) bool { return p.Name == r.Name })
 		})
@@ -124,6 +141,16 @@ func (k *Keeper) settle(parts []storage.Partition) error {
 	})
 }
 
+// same tells whether r is the removal o that was begun.
+func (o Removed) same(r Removed) bool { return r.Begun && r.Name == o.Name && r.At.Equal(o.At) }
+
+// done says that a removal that was begun is done. Another keeper may have found that out.
+func (k *Keeper) done(gone *Removed) {
+	if i := slices.IndexFunc(k.history, gone.same); i >= 0 {
+		k.removed(&k.history[i])
+	}
+}
+
 // removed says that a removal is done.
 func (k *Keeper) removed(r *Removed) {
 	r.Begun = false
@@ -133,9 +160,12 @@ func (k *Keeper) removed(r *Removed) {
 }
 
 // write changes the history, and the file of it.
-func (k *Keeper) write(change func()) error {
+func (k *Keeper) write(ctx context.Context, change func()) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.read(ctx); err != nil {
+		return err
+	}
 	if change(); len(k.history) > mostRemoved {
 		k.history = slices.Delete(k.history, 0, len(k.history)-mostRemoved)
 	}
@@ -143,16 +173,46 @@ func (k *Keeper) write(change func()) error {
 	if err != nil {
 		return err
 	}
+	if k.Shared != nil {
+		return k.Shared.Write(ctx, b)
+	}
 	if err := durable.Replace(k.File, b, 0o600); err != nil {
 		return fmt.Errorf("cannot write the history of removals: %w", err)
 	}
 	return nil
 }
 
+// read takes the history that servers share. The lock must be held.
+func (k *Keeper) read(ctx context.Context) error {
+	if k.Shared == nil {
+		return nil
+	}
+	b, err := k.Shared.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot read the history of removals: %w", err)
+	}
+	var all []Removed
+	if b != nil {
+		if err := json.Unmarshal(b, &all); err != nil {
+			return fmt.Errorf("cannot understand the history of removals: %w", err)
+		}
+	}
+	k.history = all
+	return nil
+}
+
+// historyTime bounds the wait for the history that servers share.
+const historyTime = 5 * time.Second
+
 // History lists what was removed, newest first.
 func (k *Keeper) History() []Removed {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), historyTime)
+	defer cancel()
+	if err := k.read(ctx); err != nil {
+		k.Log.Warn("the history of removals is as this server knew it last", "error", err)
+	}
 	out := make([]Removed, 0, len(k.history))
 	for i := len(k.history) - 1; i >= 0; i-- {
 		if !k.history[i].Begun {

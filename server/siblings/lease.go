@@ -47,6 +47,14 @@ type Leases struct {
 	// fed returns when all that was admitted before is in Elasticsearch, where another server finds it.
 	fed func(ctx context.Context) error
 
+	// agree is called with the retention in force before anything is admitted under it; nil for nothing.
+	agree func(Agreement)
+	// config is Options.Config.
+	config func() map[string]string
+	// first is closed, by joined, when the first beat was written.
+	first  chan struct{}
+	joined func()
+
 	step sync.Mutex // one beat at a time
 
 	mu       sync.Mutex
@@ -64,17 +72,21 @@ type Leases struct {
 	seen     map[string]sight
 	wrote    []uint64 // the beats that may be in the table
 	failing  bool
+	agreed   Agreement // as it was told last
 }
 
 // sight is when a beat was first seen.
 type sight struct {
-	beat uint64
-	at   time.Time
+	beat  uint64
+	at    time.Time
+	ahead time.Duration // of its clock, to within the time between two beats
 }
 
 // newLeases makes the leases of a server; run keeps them.
 func newLeases(o Options) *Leases {
-	l := &Leases{docs: o.Documents, id: o.ID, self: o.Self, ttl: o.Lease, now: o.Now, log: o.Log, gained: o.Gained, changed: make(chan struct{}), seen: map[string]sight{}}
+	l := &Leases{docs: o.Documents, id: o.ID, self: o.Self, ttl: o.Lease, now: o.Now, log: o.Log, gained: o.Gained, agree: o.Agreed, config: o.Config, changed: make(chan struct{}), seen: map[string]sight{}}
+	l.first = make(chan struct{})
+	l.joined = sync.OnceFunc(func() { close(l.first) })
 	l.table, _ = parseTable(nil)
 	return l
 }
@@ -159,8 +171,10 @@ func (l *Leases) look(t *table) {
 	defer l.mu.Unlock()
 	now := l.now()
 	for id, m := range t.Members {
-		if s, ok := l.seen[id]; !ok || s.beat != m.Beat {
-			l.seen[id] = sight{m.Beat, now}
+		if s, ok := l.seen[id]; !ok {
+			l.seen[id] = sight{beat: m.Beat, at: now} // it may be old: its clock tells nothing
+		} else if s.beat != m.Beat {
+			l.seen[id] = sight{m.Beat, now, time.UnixMilli(m.Clock).Sub(now.Round(0))}
 		}
 	}
 	for id := range l.seen {
@@ -191,9 +205,13 @@ func (l *Leases) change(t *table) error {
 		}
 	}
 	me := l.self
-	me.Beat = mrand.Uint64()
+	me.Beat, me.Clock = mrand.Uint64(), now.UnixMilli()
+	if l.config != nil {
+		me.Config = l.config()
+	}
 	l.wrote = append(l.wrote, me.Beat) // whether the writing succeeds is not always known
 	t.Members[l.id] = me
+	t.agree(me, now)
 	if t.Secret == nil {
 		t.Secret = make([]byte, 32)
 		_, _ = rand.Read(t.Secret) // never fails
@@ -243,6 +261,11 @@ func (l *Leases) adopt(ctx context.Context, t *table, begun time.Time) {
 	l.mu.Lock()
 	l.table, l.begun, l.until = t, begun, begun.Add(l.ttl*9/10)
 	l.wrote = []uint64{t.Members[l.id].Beat}
+	agreed := t.Agreed
+	if agreed == l.agreed {
+		agreed = Agreement{}
+	}
+	l.agreed = t.Agreed
 	var news []int
 	for b, h := range t.Holders {
 		mine := h == l.id
@@ -257,6 +280,10 @@ func (l *Leases) adopt(ctx context.Context, t *table, begun time.Time) {
 	}
 	l.wake()
 	l.mu.Unlock()
+	if agreed != (Agreement{}) && l.agree != nil {
+		l.agree(agreed)
+	}
+	l.joined()
 	if len(news) == 0 {
 		return
 	}
@@ -334,50 +361,4 @@ func (l *Leases) members() (map[string]Member, []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.table.Members, l.table.Secret // a table that was adopted is not changed any more
-}
-
-// absent returns the servers that are, by their ids.
-func (l *Leases) absent() map[string]Absent {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.table.Absent // a table that was adopted is not changed any more
-}
-
-// leave gives back what this server holds, so that the others need not wait. It is called when nothing is admitted any more; rest tells
-// whether something of what was is not in Elasticsearch.
-func (l *Leases) leave(ctx context.Context, rest bool) error {
-	since := int64(0)
-	if rest {
-		since = l.now().UnixMilli()
-	}
-	l.step.Lock()
-	defer l.step.Unlock()
-	l.mu.Lock()
-	l.until, l.held, l.ready = time.Time{}, [buckets]bool{}, [buckets]bool{}
-	l.wake()
-	l.mu.Unlock()
-	for range 20 {
-		doc, err := l.docs.Get(ctx, tableID)
-		if err != nil {
-			return fmt.Errorf("cannot give back the lease of this server: %w", err)
-		}
-		t, err := parseTable(doc.Body)
-		if err != nil {
-			return err
-		}
-		t.remove(l.id, since)
-		for b, want := range t.wanted() {
-			if t.Holders[b] == "" {
-				t.Holders[b] = want
-			}
-		}
-		body, err := json.Marshal(t)
-		if err != nil {
-			return fmt.Errorf("cannot write the table of servers: %w", err)
-		}
-		if _, err = l.docs.Put(ctx, tableID, body, doc.Version); !errors.Is(err, elasticsearch.ErrChanged) {
-			return err
-		}
-	}
-	return elasticsearch.ErrChanged
 }

@@ -37,6 +37,18 @@ type Member struct {
 	Version string `json:"version"`
 	Started string `json:"started"` // RFC 3339
 	Beat    uint64 `json:"beat"`    // changes while it lives
+	Clock   int64  `json:"clock"`   // what it takes for the time, in milliseconds since 1970
+	// Retention is what its configuration says of retention: a text that is equal where the meaning is.
+	Retention string `json:"retention"`
+	// Config is a sum of what else all servers should have alike, by its name.
+	Config map[string]string `json:"config,omitempty"`
+}
+
+// Agreement is the retention in force for all servers.
+type Agreement struct {
+	Retention string `json:"retention"`
+	By        string `json:"by"` // name of the server that was the last to have it
+	At        int64  `json:"at"` // milliseconds since 1970
 }
 
 // Absent is a server that went without a word, or with something left in its buffer, and did not come back.
@@ -53,6 +65,7 @@ type table struct {
 	Secret  []byte            `json:"secret"` // for requests between servers
 	Members map[string]Member `json:"members"`
 	Absent  map[string]Absent `json:"absent,omitempty"`
+	Agreed  Agreement         `json:"agreed"`
 	Holders []string          `json:"holders"` // the member that admits each bucket; "" for none
 }
 
@@ -116,4 +129,18 @@ func (t *table) remove(id string, since int64) {
 			t.Holders[b] = ""
 		}
 	}
+}
+
+// agree puts the retention of m in force if all other members have the same. One that has another, as while their configurations are changed one
+// after the other, or as one is wrong, changes nothing.
+func (t *table) agree(m Member, now time.Time) {
+	if t.Agreed.Retention == m.Retention {
+		return
+	}
+	for _, o := range t.Members {
+		if o.Retention != m.Retention {
+			return
+		}
+	}
+	t.Agreed = Agreement{m.Retention, m.Name, now.UnixMilli()}
 }

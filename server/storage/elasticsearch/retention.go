@@ -25,20 +25,47 @@ type class struct {
 	Removed string `json:"removed,omitempty"` // the newest day that was removed
 }
 
-func (o *Options) classes() map[string]*class {
-	all := map[string]*class{retention.Default: {Limit: retention.Limit{Age: o.Retention, Size: o.MaxBytes}}}
-	for _, r := range o.Rules {
+// limits are the rules in force, and the limit of what none of them chooses. They are never changed, but replaced.
+type limits struct {
+	rules retention.Rules
+	rest  retention.Limit
+}
+
+func (l *limits) classes() map[string]*class {
+	all := map[string]*class{retention.Default: {Limit: l.rest}}
+	for _, r := range l.rules {
 		all[r.Name] = &class{Limit: r.Limit}
 	}
 	return all
 }
 
+// SetRetention puts other rules, and another limit for all that none of them chooses, in force for what comes from now on, and for removals.
+// Classes without a rule keep the limits that they had.
+func (s *Store) SetRetention(rest retention.Limit, rules retention.Rules) {
+	s.templateMu.Lock() // a template that is being written has the old ones
+	defer s.templateMu.Unlock()
+	l := &limits{rules, rest}
+	s.limits.Store(l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := l.classes()
+	for name, c := range s.classes {
+		if now[name] == nil {
+			now[name] = c
+		} else {
+			now[name].Removed = c.Removed
+		}
+	}
+	s.classes, s.prepared = now, false
+}
+
 // class is the class of retention of an event.
 func (s *Store) class(tenant uint32, e *event.Event) string {
-	if len(s.o.Rules) == 0 {
+	l := s.limits.Load()
+	if len(l.rules) == 0 {
 		return retention.Default
 	}
-	return s.o.Rules.Class(s.o.TenantName(tenant), e)
+	return l.rules.Class(s.o.TenantName(tenant), e)
 }
 
 // shown is the class as names of indices have it.
@@ -89,7 +116,7 @@ func (s *Store) putTemplate(ctx context.Context, name, gone string) error {
 	if err := s.c.get(ctx, http.MethodGet, path, nil, &was); err != nil && status(err) != http.StatusNotFound {
 		return fmt.Errorf("cannot look at the index template: %w", err)
 	}
-	all := s.o.classes()
+	all := s.limits.Load().classes()
 	for _, x := range was.List {
 		for name, c := range x.Template.Meta.Classes {
 			if all[name] == nil {
@@ -205,6 +232,9 @@ func (s *Store) Horizon(tenant uint32, e *event.Event) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.classes[name]
+	if c == nil { // the rules have changed since
+		return 0
+	}
 	if c.Age > 0 {
 		at = time.Now().Add(-c.Age).UnixNano()
 	}

@@ -232,8 +232,7 @@ func TestDeleted(t *testing.T) {
 	if n, err := s.Count(ctx, storage.Search{}); err != nil || n != 30 {
 		t.Errorf("%d events, %v; want 30", n, err)
 	}
-	s.o.Retention = 24 * time.Hour
-	s.classes = s.o.classes()
+	s.SetRetention(retention.Limit{Age: 24 * time.Hour}, nil)
 	parts, err := s.Partitions(ctx, true)
 	if err != nil || len(parts) != 3 || parts[0].Rows != 10 || len(parts[0].Shares) != 1 || parts[0].Shares[0].Rows != 10 || parts[0].Bytes == 0 {
 		t.Fatalf("partitions %+v, %v", parts, err)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/storage"
 	"github.com/tallylog/tally/server/storage/elasticsearch/indices"
 )
@@ -18,12 +19,13 @@ var errClosed = errors.New("the store is closed")
 
 // Store is a storage.Store in Elasticsearch.
 type Store struct {
-	o     Options
-	c     *client
-	name  indices.Names
-	alias string
-	state state
-	days  *Documents // nil where this server is the only one
+	o      Options
+	c      *client
+	name   indices.Names
+	alias  string
+	state  state
+	limits atomic.Pointer[limits]
+	days   *Documents // nil where this server is the only one
 
 	caughtUp bool // the feeder's own: what comes now was not appended before
 
@@ -57,7 +59,8 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}, classes: o.classes(), counted: map[string]storage.Partition{}}
+	s := &Store{o: o, c: c, name: name, alias: name.Alias(), state: state{log: o.Log}, known: map[string]bool{}, dropped: map[string]int64{}, counted: map[string]storage.Partition{}}
+	s.SetRetention(retention.Limit{Age: o.Retention, Size: o.MaxBytes}, o.Rules)
 	s.stop, s.stopped = context.WithCancel(context.Background())
 	s.appended.Store(1) // a process before this one may have written
 	if o.Server != "" {

@@ -114,6 +114,7 @@ storage:
   elasticsearch: {addresses: ["http://%s"], index: "tally-run-%%{+yyyy.MM.dd}", replicas: 0}
   cluster: {address: "http://%s", name: server-%d, lease: "${LEASE}"}
 buffer: {checkpoint: 2s}
+retention: {age: "${AGE}"}
 pipelines:
 - name: picky
   when: {equals: {picky: "yes"}}
@@ -121,7 +122,7 @@ pipelines:
   - grok: {patterns: 'never %%{INT:n}'}
   on_failure: dead_letter
 `, store.addr, door.addr, i))
-		s.HTTP, s.Env = port, []string{"LEASE=30s"} // no test of leases fails on a machine that is too busy for them
+		s.HTTP, s.Env = port, []string{"LEASE=30s", "AGE=30d"} // no test of leases fails on a machine that is too busy for them
 		h.servers, h.store, h.door = append(h.servers, s), append(h.store, store), append(h.door, door)
 		https, ljs = append(https, s.HTTP), append(ljs, s.Lumberjack)
 	}
@@ -141,12 +142,12 @@ func (h *herd) begin() {
 	}
 }
 
-// hasten starts all servers again with a short lease, for tests of its end.
+// hasten starts all servers again with a short lease, for tests of its end, and another retention.
 func (h *herd) hasten() {
 	h.t.Helper()
 	for _, s := range h.servers {
 		s.Stop()
-		s.Env = []string{"LEASE=3s"}
+		s.Env = []string{"LEASE=3s", "AGE=20d"}
 	}
 	h.begin()
 }
@@ -348,6 +349,7 @@ func TestServers(t *testing.T) {
 	next := func() int64 { seed += 10_000; return seed }
 	h.shares()
 	h.balanced()
+	old := h.pushOld()
 	h.hasten()
 	for range rounds {
 		h.under("each killed in turn", next(), func() {
@@ -375,4 +377,5 @@ func TestServers(t *testing.T) {
 			time.Sleep(time.Second)
 		})
 	}
+	h.removed(old)
 }

@@ -264,3 +264,46 @@ func (h *herd) tail(v *visitor) {
 		}
 	}
 }
+
+// pushOld stores a line of 25 days ago, which the first retention keeps and the second does not, and returns its day.
+func (h *herd) pushOld() string {
+	h.t.Helper()
+	at := time.Now().UTC().Add(-25 * 24 * time.Hour)
+	line := fmt.Sprintf(`{"@timestamp":%q,"message":"old"}`, at.Format(time.RFC3339))
+	if code, text, err := h.servers[0].Request("POST", "/api/v1/push", line); err != nil || code != 200 {
+		h.t.Fatalf("a push: %d %s %v", code, text, err)
+	}
+	rig.Eventually(h.t, 2*time.Minute, "the old line is stored", func() bool { return len(h.days(h.servers[1])) == 2 })
+	return at.Format(time.DateOnly)
+}
+
+// days are those that a server lists as stored.
+func (h *herd) days(s *rig.Server) (list []string) {
+	var ans struct{ Partitions []struct{ Day string } }
+	if err := s.Get("/api/v1/storage", nil, &ans); err != nil {
+		return nil // it is asked again
+	}
+	for _, p := range ans.Partitions {
+		list = append(list, p.Day)
+	}
+	return list
+}
+
+// removed holds that a day that is past the retention that all servers have now is removed, once, and that all tell of it.
+func (h *herd) removed(day string) {
+	h.t.Helper()
+	for _, s := range h.servers {
+		var ans struct {
+			Removed []struct{ Day, Reason string }
+			Classes []struct {
+				Age float64 `json:"age_days"`
+			}
+		}
+		rig.Eventually(h.t, 4*time.Minute, "what is past the retention is removed, and told by every server", func() bool {
+			return s.Get("/api/v1/storage", nil, &ans) == nil && len(ans.Removed) > 0 && !slices.Contains(h.days(s), day)
+		})
+		if len(ans.Removed) != 1 || ans.Removed[0].Day != day || ans.Removed[0].Reason != "age" || len(ans.Classes) != 1 || ans.Classes[0].Age != 20 {
+			h.t.Errorf("storage %+v, want the day %s removed, and the age of 20 days", ans, day)
+		}
+	}
+}

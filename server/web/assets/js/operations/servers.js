@@ -18,6 +18,7 @@ function Server({ of }) {
   return html`<section class="card-wide" aria-label=${of.name}>
     <header><h2>${of.name}</h2><span class=${`badge ${of.ready && of.waiting.length === 0 ? "st-whole" : "st-gap"}`}>${t(of.waiting.length ? "intakeWaits" : of.ready ? "ready" : "notReady")}</span>
       <span class="gap"></span><small>${t("versionSince", { version: of.version || "–", ago: ago(of.started) })}</small></header>
+    ${(of.warnings ?? []).map((what) => html`<p class="warning" role="status">${what}</p>`)}
     ${of.waiting.map((why) => html`<p class="warning" role="status">${why}</p>`)}
     <dl class="figures">
       ${figure("perSecond", intake.events_per_second.toFixed(intake.events_per_second < 10 ? 1 : 0), t("sinceStart", { n: number(intake.events) }))}
