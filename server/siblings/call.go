@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,11 +23,13 @@ import (
 const Path = "/cluster/"
 
 const (
-	headerTo   = "Tally-To"   // id of the server that is meant
-	headerTime = "Tally-Time" // seconds since 1970
-	headerSign = "Tally-Signature"
-	// skew is how far the clocks of two servers may differ.
-	skew = 5 * time.Minute
+	headerTo    = "Tally-To"   // id of the server that is meant
+	headerTime  = "Tally-Time" // of the clock of that server, as far as the other knows it, in milliseconds since 1970; a dot; a text used once
+	headerSign  = "Tally-Signature"
+	headerHead  = "Tally-To-Signature" // of all that is known before the body
+	headerClock = "Tally-Clock"        // with the refusal of a request: the clock that it should have gone by
+	// skew is how old a request may be. Clocks need not agree: one that is refused for its time is told the right one.
+	skew = time.Minute
 	// maxCall bounds a request; the largest batch of intake is smaller.
 	maxCall = 1 << 30
 )
@@ -61,13 +64,24 @@ func (g *Group) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head := r.Header.Get(headerSign)
-	if !hmac.Equal([]byte(r.Header.Get(headerTo+"-Signature")), []byte(sign(secret, nil, "head", name, r.Header.Get(headerTo), r.Header.Get(headerTime), head, strconv.FormatInt(r.ContentLength, 10)))) {
+	if !hmac.Equal([]byte(r.Header.Get(headerHead)), []byte(sign(secret, nil, "head", name, r.Header.Get(headerTo), r.Header.Get(headerTime), head, strconv.FormatInt(r.ContentLength, 10)))) {
 		answer.Fail(w, answer.Errorf(http.StatusUnauthorized, "unauthorized", "the signature is wrong"))
 		return
 	}
-	seconds, err := strconv.ParseInt(r.Header.Get(headerTime), 10, 64)
-	if age := time.Since(time.Unix(seconds, 0)).Abs(); err != nil || age > skew || r.Header.Get(headerTo) != g.leases.id {
-		answer.Fail(w, answer.Errorf(http.StatusUnauthorized, "unauthorized", "the request is for another server, or the clocks differ by %v", age))
+	if r.Header.Get(headerTo) != g.leases.id {
+		answer.Fail(w, answer.Errorf(http.StatusUnauthorized, "unauthorized", "the request is for another server"))
+		return
+	}
+	now := g.leases.now()
+	switch g.once.admit(r.Header.Get(headerTime), now) {
+	case isStale:
+		clock := strconv.FormatInt(now.UnixMilli(), 10)
+		w.Header().Set(headerClock, clock)
+		w.Header().Set(headerSign, sign(secret, nil, "clock", head, clock))
+		answer.Fail(w, answer.Errorf(http.StatusUnauthorized, "clock", "the request is too old, or from the future"))
+		return
+	case isKnown:
+		answer.Fail(w, answer.Errorf(http.StatusUnauthorized, "unauthorized", "the request was made before"))
 		return
 	}
 	if err := share.Grow(r.Context(), r.ContentLength); err != nil {
@@ -98,16 +112,27 @@ func (g *Group) Call(ctx context.Context, id, name string, body []byte) ([]byte,
 	if !there {
 		return nil, fmt.Errorf("there is no server %q", id)
 	}
+	out, err := g.call(ctx, id, m, secret, name, body)
+	if errors.Is(err, errClock) { // which is known now
+		out, err = g.call(ctx, id, m, secret, name, body)
+	}
+	return out, err
+}
+
+// errClock means that a request was refused for its time.
+var errClock = errors.New("its clock is another")
+
+func (g *Group) call(ctx context.Context, id string, m Member, secret []byte, name string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.URL+Path+name, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the server %s: %w", m.Name, err)
 	}
-	at := strconv.FormatInt(time.Now().Unix(), 10)
+	at := fmt.Sprintf("%d.%s", g.leases.now().Add(g.once.ahead(id)).UnixMilli(), rand.Text())
 	signed := sign(secret, body, name, id, at)
 	req.Header.Set(headerTo, id)
 	req.Header.Set(headerTime, at)
 	req.Header.Set(headerSign, signed)
-	req.Header.Set(headerTo+"-Signature", sign(secret, nil, "head", name, id, at, signed, strconv.Itoa(len(body))))
+	req.Header.Set(headerHead, sign(secret, nil, "head", name, id, at, signed, strconv.Itoa(len(body))))
 	resp, err := g.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the server %s: %w", m.Name, err)
@@ -117,10 +142,19 @@ func (g *Group) Call(ctx context.Context, id, name string, body []byte) ([]byte,
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the answer of the server %s: %w", m.Name, err)
 	}
+	given := []byte(resp.Header.Get(headerSign))
+	if clock := resp.Header.Get(headerClock); resp.StatusCode == http.StatusUnauthorized && clock != "" && hmac.Equal(given, []byte(sign(secret, nil, "clock", signed, clock))) {
+		ms, err := strconv.ParseInt(clock, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("cannot understand the clock of the server %s: %w", m.Name, err)
+		}
+		g.once.learn(id, time.UnixMilli(ms).Sub(g.leases.now().Round(0)))
+		return nil, fmt.Errorf("the server %s refuses a request: %w", m.Name, errClock)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the server %s answers %d: %.300s", m.Name, resp.StatusCode, out)
 	}
-	if !hmac.Equal([]byte(resp.Header.Get(headerSign)), []byte(sign(secret, out, "answer", signed))) {
+	if !hmac.Equal(given, []byte(sign(secret, out, "answer", signed))) {
 		return nil, fmt.Errorf("what answers at the address of the server %s is not that server", m.Name)
 	}
 	return out, nil

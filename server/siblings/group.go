@@ -53,6 +53,7 @@ type Group struct {
 	budget    *intake.Budget
 	calls     map[string]func(ctx context.Context, body []byte) ([]byte, error)
 	client    *http.Client
+	once      *once
 	log       *slog.Logger
 }
 
@@ -76,6 +77,7 @@ func New(o Options) *Group {
 		leases: newLeases(o), admission: o.Admission, budget: intake.NewBudget(o.Memory), log: o.Log,
 		calls: map[string]func(context.Context, []byte) ([]byte, error){}, client: &http.Client{Transport: transport, Timeout: 5 * time.Minute},
 	}
+	g.once = newOnce()
 	g.Handle(callAdmit, g.admitForOther)
 	return g
 }
