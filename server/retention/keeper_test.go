@@ -114,3 +114,78 @@ func (c *crashing) Remove(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// paper is a history that several keepers share.
+type paper struct {
+	b    []byte
+	fail error
+}
+
+func (p *paper) Read(context.Context) ([]byte, error) { return p.b, p.fail }
+
+func (p *paper) Write(_ context.Context, b []byte) error {
+	if p.fail == nil {
+		p.b = b
+	}
+	return p.fail
+}
+
+// cut is a store whose server is killed while it removes something.
+type cut struct{ *partitions }
+
+func (c cut) Remove(ctx context.Context, name string) error {
+	if err := c.partitions.Remove(ctx, name); err != nil {
+		return err
+	}
+	panic("killed")
+}
+
+// Of several keepers the one that may removes, and all tell of it, once, also where one was killed in the middle.
+func TestKeepTogether(t *testing.T) {
+	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	p := &partitions{list: []storage.Partition{{Name: "a", Class: Default, Day: "2026-03-01", Rows: 5}, {Name: "b", Class: Default, Day: "2026-03-02", Rows: 6}}}
+	shelf := &paper{}
+	leads := ""
+	keeper := func(name string, s storage.Partitioned) *Keeper {
+		return &Keeper{Store: s, Shared: shelf, Log: slog.New(slog.DiscardHandler), May: func() bool { return leads == name }, Limits: func() map[string]Limit {
+			return map[string]Limit{Default: {Age: 48 * time.Hour}}
+		}}
+	}
+	one, two := keeper("one", cut{p}), keeper("two", p)
+	keep := func(k *Keeper) {
+		t.Helper()
+		if err := k.Keep(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(one)
+	keep(two)
+	if len(p.list) != 2 || len(one.History()) != 0 {
+		t.Fatalf("removed by nobody's leave: %v", one.History())
+	}
+	leads = "one"
+	func() {
+		defer func() { recover() }()
+		keep(one)
+	}()
+	leads = "two"
+	keep(one)
+	now = now.Add(time.Minute)
+	keep(two)
+	if len(p.list) != 0 || two.Count.Load() != 2 {
+		t.Errorf("left %+v; the second removed %d", p.list, two.Count.Load())
+	}
+	for _, k := range []*Keeper{one, two} {
+		if h := k.History(); len(h) != 2 || h[0].Name != "b" || h[1].Name != "a" {
+			t.Errorf("history %+v", h)
+		}
+	}
+	shelf.fail = errors.New("away")
+	if h := one.History(); len(h) != 2 {
+		t.Errorf("while it cannot be read the history is %+v", h)
+	}
+	p.list = []storage.Partition{{Name: "c", Class: Default, Day: "2026-03-01"}}
+	if err := two.Keep(t.Context(), now); !errors.Is(err, shelf.fail) || len(p.list) != 1 {
+		t.Errorf("removed what cannot be told: %v", err)
+	}
+}
