@@ -134,7 +134,9 @@ func (s *sender) close() {
 const patience = 3 * time.Second
 
 // patience grows with each answer that does not come: a server may be slow for longer than a network is broken.
-func (s *sender) patience() time.Duration { return min(patience*time.Duration(1+s.vain/4), time.Minute) }
+func (s *sender) patience() time.Duration {
+	return min(patience*time.Duration(1+s.vain/4), time.Minute)
+}
 
 // send sends lines [from, to) and tells whether the server has acknowledged them.
 func (s *sender) send(ctx context.Context, from, to int) bool {
