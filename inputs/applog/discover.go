@@ -44,13 +44,14 @@ type discoverer struct {
 
 	files                      // the open files and the sources
 	said     map[string]string // what has been said about a path, so that it is said once
-	anything bool              // a file was found
-	observed time.Time         // when the status was made
-	told     time.Time         // when resting sources were last looked for
-	moving   uint32            // the cookie of the last rename of a name that a pattern lists
-	stirred  time.Time         // when names changed last
-	rested   time.Time         // when the last rescan ended
-	took     time.Duration     // the last rescan
+	started  time.Time
+	anything bool          // a file was found
+	observed time.Time     // when the status was made
+	told     time.Time     // when resting sources were last looked for
+	moving   uint32        // the cookie of the last rename of a name that a pattern lists
+	stirred  time.Time     // when names changed last
+	rested   time.Time     // when the last rescan ended
+	took     time.Duration // the last rescan
 }
 
 func newDiscoverer(in *Input) (*discoverer, error) {
@@ -58,7 +59,7 @@ func newDiscoverer(in *Input) (*discoverer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &discoverer{in: in, notify: n, dirs: map[string]*dir{}, byWd: map[int32]*dir{}, said: map[string]string{}}
+	d := &discoverer{in: in, notify: n, dirs: map[string]*dir{}, byWd: map[int32]*dir{}, said: map[string]string{}, started: time.Now()}
 	d.files = newFiles()
 	err = d.load()
 	if err == nil {
@@ -296,6 +297,7 @@ func (d *discoverer) handle(batch []notice) {
 			d.changed(n, e)
 		}
 	}
+	d.unseen(time.Now())
 }
 
 // concerns says whether an event of names can be part of a rotation, or of a pod's coming or going. In a directory that only leads to
@@ -337,6 +339,7 @@ func (d *discoverer) changed(n *dir, e notice) {
 		return
 	}
 	if e.mask&(unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_CLOSE_WRITE) != 0 && d.paths[path] == nil {
+		d.noteCopy(path, e.mask)
 		d.appeared(path)
 	}
 }

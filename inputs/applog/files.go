@@ -30,6 +30,7 @@ type handle struct {
 	target target // what it leads to, while that is watched
 
 	src      *source
+	since    time.Time // when src was attached
 	copied   bool
 	compared int64 // how far it is known to equal the file it may be a copy of
 }
@@ -57,6 +58,7 @@ type files struct {
 	byHead  map[headKey][]*source
 	orphans map[*source]struct{} // their rest is looked for, or read from a copy
 	links   links
+	copied  map[string]*newCopy // by their paths
 
 	toWake   []*source
 	needSync bool // before anything of toWake is shipped
@@ -69,7 +71,7 @@ func newFiles() files {
 		paths: map[string]*handle{}, byInode: map[inode]*handle{}, detached: map[*handle]struct{}{},
 		pending: map[*handle]struct{}{}, waiting: map[string]struct{}{}, initial: true, scanning: true,
 		sources: map[string]*source{}, byIno: map[uint64][]*source{}, byHead: map[headKey][]*source{},
-		orphans: map[*source]struct{}{}, links: newLinks(), upkeep: time.Now(),
+		orphans: map[*source]struct{}{}, links: newLinks(), copied: map[string]*newCopy{}, upkeep: time.Now(),
 	}
 }
 

@@ -122,7 +122,7 @@ func (d *discoverer) attach(h *handle, s *source) {
 	}
 	delete(d.orphans, s)
 	s.orphan = time.Time{}
-	h.src, s.handle = s, h
+	h.src, h.since, s.handle = s, time.Now(), h
 	d.begin(s, h.file)
 	d.in.mu.Lock()
 	s.file, s.rest = h.file, false

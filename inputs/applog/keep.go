@@ -46,6 +46,7 @@ func (d *discoverer) tick(now time.Time) {
 	for s := range d.orphans {
 		d.pursue(s, now)
 	}
+	d.unseen(now)
 	if now.Sub(d.told) >= tellAfter/2 { // it goes over all sources
 		d.told = now
 		d.tellIdle(now)

@@ -46,6 +46,7 @@ func (d *discoverer) review() {
 	if len(d.waiting) > 0 {
 		d.retryWaiting()
 	}
+	d.unseen(now)
 }
 
 // pursue looks for the rest of a source, or ends the source when its rest was read and acknowledged.
@@ -153,21 +154,12 @@ func (d *discoverer) renamed(s *source, path string) bool {
 
 // takeRest reads s on from the file at path, if that holds the same bytes before the offset.
 func (d *discoverer) takeRest(s *source, path string) bool {
-	f := d.openFile(path)
+	f, size := d.openCopy(path, s.read)
 	if f == nil {
 		return false
 	}
-	if compressed(path) {
-		plain, err := unpack(f, s.read)
-		d.closeFile(f)
-		if err != nil {
-			return false // cut short, or still being written: the next search tries again
-		}
-		d.open++
-		f = plain
-	}
 	fa, err := stat(f)
-	if err != nil || !s.goesOnIn(f, fa.size) {
+	if err != nil || !s.goesOnIn(f, size) {
 		d.closeFile(f)
 		return false
 	}
@@ -187,6 +179,29 @@ func (d *discoverer) takeRest(s *source, path string) bool {
 	s.atEnd = false
 	d.toWake = append(d.toWake, s)
 	return true
+}
+
+// openCopy opens a copy, unpacked if it is a compressed one: with every byte from the offset on at its place. It returns nil where that cannot be done
+// now: a compressed one may be cut short, or still being written.
+func (d *discoverer) openCopy(path string, offset int64) (f *os.File, size int64) {
+	if f = d.openFile(path); f == nil {
+		return nil, 0
+	}
+	if compressed(path) {
+		plain, err := unpack(f, offset)
+		d.closeFile(f)
+		if err != nil {
+			return nil, 0
+		}
+		d.open++
+		f = plain
+	}
+	fa, err := stat(f)
+	if err != nil {
+		d.closeFile(f)
+		return nil, 0
+	}
+	return f, fa.size
 }
 
 // goesOnIn says whether f holds what s has read, and maybe more.
