@@ -10,6 +10,7 @@ import (
 	plugin "github.com/tallylog/tally/beat/plugins"
 	"github.com/tallylog/tally/inputs/applog"
 	"github.com/tallylog/tally/inputs/status"
+	"github.com/tallylog/tally/outputs/bundle"
 	"github.com/tallylog/tally/outputs/fanout"
 	"github.com/tallylog/tally/outputs/push"
 	"github.com/tallylog/tally/plugins/host"
@@ -33,7 +34,7 @@ func (w *wiring) processing() processing.SupportFactory {
 	next := processing.MakeDefaultBeatSupport(false)
 	return func(info beat.Info, log *logp.Logger, cfg *common.Config) (processing.Supporter, error) {
 		w.config = fingerprint(cfg)
-		w.single = cfg.HasField("processors") || cfg.HasField("timeseries") || log.IsDebug()
+		w.single = !bundle.Passes(cfg) || cfg.HasField("timeseries") || log.IsDebug()
 		w.merged = cfg.HasField("fields")
 		if q, err := cfg.Child("queue", -1); err == nil {
 			for _, kind := range q.GetFields() {
@@ -69,7 +70,7 @@ func (o ownOptions) applog() applog.Options {
 
 // options looks at the configuration. Control records and bundles are understood by our output.logstash, which gives control
 // records to nobody but Tally, and by our fan-out, which keeps both from its other children; output.tally takes control records. Any other output would take
-// control records for lines. Bundles must also meet no processor, and no queue but ours.
+// control records for lines. Bundles must also meet no processor that looks at single lines, and no queue but ours.
 func (t *tallybeat) options(b *beat.Beat) (o ownOptions) {
 	o.board = t.wiring.board
 	o.registry, o.scratch = registryPath(t.config), paths.Resolve(paths.Data, "")

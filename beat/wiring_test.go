@@ -32,7 +32,8 @@ func TestOptions(t *testing.T) {
 	}
 	f("output.logstash.hosts: [a]", true, true)
 	f("output.logstash.hosts: [a]\nqueue.mem.events: 100", true, true)
-	f("output.logstash.hosts: [a]\nprocessors: [{drop_fields: {fields: [x]}}]", true, false)
+	f("output.logstash.hosts: [a]\nprocessors: [{drop_fields: {fields: [x]}}]", true, true)
+	f("output.logstash.hosts: [a]\nprocessors: [{drop_fields: {fields: [message]}}]", true, false)
 	f("output.logstash.hosts: [a]\nqueue.disk.max_size: 1GB", true, false)
 	f("output.logstash.hosts: [a]\ntimeseries.enabled: true", true, false)
 	f("output.file.path: /tmp", false, false)

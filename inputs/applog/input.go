@@ -14,6 +14,7 @@ import (
 	"github.com/tallylog/tally/inputs/hostid"
 	"github.com/tallylog/tally/inputs/positions"
 	"github.com/tallylog/tally/inputs/status"
+	"github.com/tallylog/tally/outputs/bundle"
 )
 
 // Name is the input's type in a configuration.
@@ -27,8 +28,8 @@ type Options struct {
 	// Controls ships control records (skipped, lost, complete) beside the lines, for an output that gives them to nobody but
 	// Tally.
 	Controls bool
-	// Bundles publishes many lines as one event (outputs/bundle), from inputs without processors of their own. It is for a
-	// pipeline without global processors whose output knows bundles.
+	// Bundles publishes many lines as one event (outputs/bundle), from inputs without processors of their own that look at single lines. It
+	// is for a pipeline without such global processors whose output knows bundles.
 	Bundles bool
 	// Board is told what the running inputs know; nil for nobody.
 	Board *status.Board
@@ -56,7 +57,7 @@ func Plugin(log *logp.Logger, store *positions.Store, options Options) input.Plu
 			in.controls = options.Controls
 			in.board = options.Board
 			in.registry, in.scratch = options.Registry, options.Scratch
-			in.bundles = options.Bundles && !cfg.HasField("processors") && parsed.JSON == nil && parsed.Container == nil
+			in.bundles = options.Bundles && bundle.Passes(cfg) && parsed.JSON == nil && parsed.Container == nil
 			return in, nil
 		}),
 	}
