@@ -128,6 +128,7 @@ func (m *moving) intoDirectory() (err error) {
 	r := &m.cfg.Retention
 	target, err := embedded.Open(filepath.Join(m.to, "store"), embedded.Options{
 		After: m.p.Seq, Log: m.log, TenantName: m.names, Rules: r.Classes(), Retention: time.Duration(r.Age), MaxBytes: int64(r.Size),
+		MinFreeBytes: int64(m.cfg.Storage.MinFree),
 	})
 	if err != nil {
 		return err

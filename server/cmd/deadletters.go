@@ -88,7 +88,7 @@ func lettersList() *cobra.Command {
 			}
 			rows := make([][]string, len(ans.Letters))
 			for i, l := range ans.Letters {
-				rows[i] = []string{l.ID, l.Time, l.Stage, l.By, fmt.Sprint(l.Times), l.Reason, l.Message}
+				rows[i] = []string{l.ID, toSeconds(l.Time), l.Stage, l.By, fmt.Sprint(l.Times), l.Reason, l.Message}
 			}
 			if err := table(c.OutOrStdout(), []string{"ID", "REJECTED", "STAGE", "BY", "TIMES", "REASON", "MESSAGE"}, rows); err != nil {
 				return err

@@ -47,6 +47,15 @@ func (p painter) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// toSeconds is a time of the API as tables have it.
+func toSeconds(at string) string {
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil {
+		return at
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // printLine prints an event for people: local time, level, where it is from, message.
 func (p painter) printLine(w io.Writer, e map[string]string) {
 	at := e["@timestamp"]

@@ -111,7 +111,7 @@ func storagePlan() *cobra.Command {
 			}
 			w := c.OutOrStdout()
 			if len(ans.Removals) == 0 {
-				_, err := fmt.Fprintf(w, "nothing is removed until %s\n", ans.Until)
+				_, err := fmt.Fprintf(w, "nothing is removed until %s\n", toSeconds(ans.Until))
 				return err
 			}
 			var rows [][]string
@@ -126,7 +126,7 @@ func storagePlan() *cobra.Command {
 			if err := table(w, []string{"WHEN", "CLASS", "DAY", "WHY", "TENANT", "NAMESPACE", "EVENTS", "ON DISK (ABOUT)"}, rows); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(w, "until %s: %d events, %s\n", ans.Until, ans.Rows, byteText(ans.Bytes))
+			_, err = fmt.Fprintf(w, "until %s: %d events, %s\n", toSeconds(ans.Until), ans.Rows, byteText(ans.Bytes))
 			return err
 		},
 	}

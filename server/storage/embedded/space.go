@@ -35,23 +35,28 @@ type space struct {
 
 // take returns when n raw bytes fit above the reserve, or when ctx is done.
 func (w *space) take(ctx context.Context, n uint64) error {
-	defer w.waiting("")
 	for {
 		if time.Since(w.at) > spaceFresh || !w.fits(n) {
 			var st unix.Statfs_t
 			if err := unix.Statfs(w.dir, &st); err != nil {
+				w.waiting("")
 				return fmt.Errorf("cannot measure the free space of %q: %w", w.dir, err)
 			}
 			w.at, w.free, w.spent = time.Now(), st.Bavail*uint64(st.Bsize), w.unstored()
 		}
 		if w.fits(n) {
 			w.spent += n
+			w.waiting("")
 			return nil
 		}
 		w.waiting(fmt.Sprintf("%d bytes are free at %s, and %d must stay free", w.free, w.dir, w.reserve))
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("cannot append: %s: %w", w.reason(), ctx.Err())
+			why := w.reason()
+			w.mu.Lock()
+			w.why = "" // nobody waits any more, but there is no more space either
+			w.mu.Unlock()
+			return fmt.Errorf("cannot append: %s: %w", why, ctx.Err())
 		case <-time.After(spacePoll):
 		}
 	}
