@@ -34,6 +34,7 @@ import (
 type tallybeat struct {
 	beat.Beater
 	states   states // open during Run
+	closing  closing
 	registry string // Journalbeat's, to take over and keep up; "" for none
 	config   *common.Config
 	wiring   *wiring
@@ -54,7 +55,7 @@ func creator(translated *translation, w *wiring) beat.Creator {
 
 func newBeater(b *beat.Beat, cfg *common.Config, t *tallybeat) (beat.Beater, error) {
 	fb, err := beater.New(func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
-		return plugins(b.Info.Beat, t.states, t.options(b))(info, log, states)
+		return plugins(b.Info.Beat, t.states, &t.closing, t.options(b))(info, log, states)
 	})(b, cfg)
 	if err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		defer plugins.Metrics()()
 		b.Publisher = plugins.Pipeline(b.Publisher, t.options(b).controls)
 	}
-	b.Publisher = filepos.New(b.Publisher, hostid.Get(), t.options(b).bundles)
+	b.Publisher = t.closing.pipeline(filepos.New(b.Publisher, hostid.Get(), t.options(b).bundles))
 	if err := t.dynamics.start(t.config, t.Stop); err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (t *tallybeat) Stop() {
 }
 
 // plugins returns Filebeat's inputs of the newer interface and ours, which replace those of the same name.
-func plugins(name string, kept states, o ownOptions) beater.PluginFactory {
+func plugins(name string, kept states, end *closing, o ownOptions) beater.PluginFactory {
 	return func(info beat.Info, log *logp.Logger, states beater.StateStore) []v2.Plugin {
 		// Filebeat asks for its inputs once in a process, when it begins to run.
 		all := own(name, log, kept, monitoring.Default.NewRegistry("journald"), o)
@@ -179,6 +180,7 @@ func plugins(name string, kept states, o ownOptions) beater.PluginFactory {
 		}
 		for _, p := range inputs.Init(info, log, states) {
 			if !names[p.Name] {
+				p.Manager = end.manager(p.Manager)
 				all = append(all, p)
 			}
 		}

@@ -66,7 +66,7 @@ func Command() *cmd.BeatsRootCmd {
 	settings.Processing = w.processing()
 	create := creator(translated, w)
 
-	root := fbcmd.Filebeat(plugins(name, states{}, ownOptions{}), settings)
+	root := fbcmd.Filebeat(plugins(name, states{}, &closing{}, ownOptions{}), settings)
 	run := func(*cobra.Command, []string) {
 		exit(instance.Run(settings, create))
 	}

@@ -32,7 +32,7 @@ func severalOutputs(beat string, fail func(error)) cfgfile.ConditionalOverride {
 				fail(fmt.Errorf("cannot use the outputs of the command line: %w", err))
 			} else if err := fanOut(c); err != nil {
 				fail(err)
-			} else if err := waitForSpills(c, beat); err != nil {
+			} else if err := waitForAcks(c, beat); err != nil {
 				fail(err)
 			}
 			return false
@@ -40,13 +40,10 @@ func severalOutputs(beat string, fail func(error)) cfgfile.ConditionalOverride {
 	}
 }
 
-// waitForSpills gives the fan-out time to spill what is under way when the beat stops: without shutdown_timeout Filebeat does not
-// wait for acknowledgements, and some of the outputs would get those events again.
-func waitForSpills(c *common.Config, beat string) error {
+// waitForAcks gives what is under way time to be acknowledged, or spilled by the fan-out, when the beat stops. Without shutdown_timeout
+// Filebeat does not wait, and what was delivered in the last moment is delivered again at the next start.
+func waitForAcks(c *common.Config, beat string) error {
 	key := beat + ".shutdown_timeout"
-	if has, err := c.Has("output."+fanout.Name, -1); err != nil || !has {
-		return nil
-	}
 	if has, err := c.Has(key, -1); err != nil || has {
 		return nil
 	}

@@ -163,3 +163,20 @@ func TestOutputCommands(t *testing.T) {
 	f("output.fanout.outputs:\n  a: {type: file, path: /tmp}\n  b: {type: nosuch}\n", ":6: output.fanout.outputs.b.type", 1, "test", "config")
 	f("output.tally:\n  hosts: [a]\n  compression: lz4\n", "none of zstd, gzip and none", 1, "test", "config")
 }
+
+// What is delivered in the last moment is acknowledged before the agent ends, unless the configuration says how long to wait.
+func TestWaitForAcks(t *testing.T) {
+	f := func(in, want string) {
+		t.Helper()
+		c := common.MustNewConfigFrom(in)
+		if err := waitForAcks(c, "filebeat"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.String("filebeat.shutdown_timeout", -1); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %s", in, got, err, want)
+		}
+	}
+	f(`{output.file.path: x}`, "5s")
+	f(`{filebeat.shutdown_timeout: 0s, output.file.path: x}`, "0s")
+	f(`{filebeat.shutdown_timeout: 1m}`, "1m")
+}

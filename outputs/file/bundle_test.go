@@ -64,14 +64,14 @@ func TestBundles(t *testing.T) {
 	}
 }
 
-// failing fails every third write.
+// failing fails every third write, three times.
 type failing struct {
 	handle
 	fails *int
 }
 
 func (f *failing) Write(b []byte) (int, error) {
-	if *f.fails++; *f.fails%3 == 0 {
+	if *f.fails++; *f.fails%3 == 0 && *f.fails < 10 {
 		return 0, fmt.Errorf("no")
 	}
 	return f.handle.Write(b)

@@ -2,7 +2,7 @@
 // rotated by size. Batches of libbeat's queue come in.
 //
 // What must hold: nothing is acknowledged that was not written. When a write fails, as on a full disk, the file is cut back to
-// its last whole line and what was not written goes back to the pipeline, to be tried again after a back-off; so no torn line
-// stays, and nothing is written twice unless the process was killed. "Written" means handed to the operating system: it is
+// where the batch began, over the files that it has filled, and the batch goes back to the pipeline, to be tried again after a back-off;
+// so no torn line stays, and nothing is written twice unless the process was killed. "Written" means handed to the operating system: it is
 // not synced. A file that was moved or removed meanwhile is opened anew.
 package file

@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -160,7 +161,8 @@ func (o *output) Test(d testing.Driver) {
 // flushAt is how much is written at once, in bytes.
 const flushAt = 256 << 10
 
-// Publish writes a batch. After a failure the rest of the batch goes back and the caller waits before it tries again.
+// Publish writes a batch. After a failure nothing of it stays in the file, it goes back as a whole, and the caller waits before it
+// tries again: so one that is stopped meanwhile writes nothing twice when it is started again.
 func (o *output) Publish(_ context.Context, batch publisher.Batch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -170,35 +172,38 @@ func (o *output) Publish(_ context.Context, batch publisher.Batch) error {
 	}
 	n := bundle.Count(events)
 	o.observer.NewBatch(n)
-	written, err := o.write(events)
+	lost, size, err := o.write(events)
 	if err != nil {
 		o.observer.WriteError(err)
-		o.observer.Failed(n - written)
-		o.log.Errorf("Writing to %s failed, %d events wait: %v", o.file.path, n-written, err)
-		batch.RetryEvents(bundle.After(events, written))
+		o.observer.Failed(n)
+		o.log.Errorf("Writing to %s failed, %d events wait: %v", o.file.path, n, err)
+		batch.RetryEvents(batch.Events())
 		return err
 	}
+	o.observer.WriteBytes(size)
+	o.observer.Acked(n - lost)
+	o.observer.Dropped(lost)
 	batch.ACK()
 	return nil
 }
 
-// write returns how many lines of the events need not be given again.
-func (o *output) write(events []publisher.Event) (done int, err error) {
+// write writes all events or none. It returns how many of them cannot be written at all, and how many bytes the others are.
+func (o *output) write(events []publisher.Event) (lost, size int, err error) {
 	if err := o.file.ready(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	o.buf = o.buf[:0]
-	lines, lost := 0, 0 // in buf
-	flush := func() error {
-		if err := o.file.write(o.buf); err != nil {
-			return err
+	o.file.begin()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.file.undo())
 		}
-		o.observer.WriteBytes(len(o.buf))
-		o.observer.Acked(lines)
-		o.observer.Dropped(lost)
-		done += lines + lost
-		o.buf, lines, lost = o.buf[:0], 0, 0
-		return nil
+	}()
+	o.buf = o.buf[:0]
+	flush := func() error {
+		size += len(o.buf)
+		err := o.file.write(o.buf)
+		o.buf = o.buf[:0]
+		return err
 	}
 	add := func(e *beat.Event, i int) error {
 		start := len(o.buf)
@@ -222,7 +227,7 @@ func (o *output) write(events []publisher.Event) (done int, err error) {
 			line = append(line[:0], line[start:]...)
 		}
 		o.buf = line
-		if lines++; len(o.buf) >= flushAt {
+		if len(o.buf) >= flushAt {
 			return flush()
 		}
 		return nil
@@ -231,15 +236,15 @@ func (o *output) write(events []publisher.Event) (done int, err error) {
 		e := &events[i].Content
 		for k := range bundle.Lines(e) {
 			if err := add(e, k); err != nil {
-				return done, err
+				return 0, 0, err
 			}
 		}
 	}
 	if err := flush(); err != nil {
-		return done, err
+		return 0, 0, err
 	}
 	if cap(o.buf) > 16*flushAt {
 		o.buf = nil
 	}
-	return done, nil
+	return lost, size, nil
 }

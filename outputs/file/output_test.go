@@ -171,13 +171,15 @@ func (l limited) Truncate(size int64) error {
 	return l.handle.Truncate(size)
 }
 
-// A full disk holds events up and loses none, doubles none, tears none, wherever in a line it fills up.
+// A full disk holds events up and loses none, doubles none, tears none, wherever in a line it fills up, and however many files a
+// batch begins. Nor is anything doubled when the agent is stopped while the disk is full, and sends what was not acknowledged again.
 func TestFullDisk(t *testing.T) {
-	for room := int64(0); room < 4000; room += 333 {
-		for _, broken := range []bool{false, true} {
-			dir := t.TempDir()
-			c, o := client(t, dir, "")
-			free, cutFails := room, broken
+	f := func(options string, room int64, broken, restart bool) {
+		t.Helper()
+		dir := t.TempDir()
+		free, cutFails := int64(1<<20), false
+		start := func() outputs.NetworkClient {
+			c, o := client(t, dir, "rotate_on_startup: false, number_of_files: 100, "+options)
 			o.file.open = func(name string, flag int, perm fs.FileMode) (handle, error) {
 				f, err := openFile(name, flag, perm)
 				if err != nil {
@@ -185,19 +187,59 @@ func TestFullDisk(t *testing.T) {
 				}
 				return limited{f, &free, &cutFails}, nil
 			}
-			tries := 0
-			left, _ := publish(c, lines(0, 100), func() bool {
-				if tries++; tries == 4 {
-					cutFails = false
-					free += 1 << 20
-				}
-				return tries > 20
-			})
-			if left > 0 || tries < 4 {
-				t.Fatalf("room %d: %d events left after %d tries", room, left, tries)
+			return c
+		}
+		c := start()
+		once(t, c, lines(0, 10))
+		free, cutFails = room, broken
+		tries := 0
+		left, _ := publish(c, lines(10, 100), func() bool {
+			if tries++; tries == 4 && !restart {
+				cutFails, free = false, free+1<<20
 			}
-			once(t, c, lines(100, 10))
-			want(t, dir, 110)
+			return tries > 20 || restart && tries > 3
+		})
+		if restart {
+			if left != 100 {
+				t.Fatalf("room %d: %d events left of 100", room, left)
+			}
+			cutFails, free = false, free+1<<20
+			c = start() // its predecessor is closed after each failure
+			once(t, c, lines(10, 100))
+		} else if left > 0 || tries < 4 {
+			t.Fatalf("room %d: %d events left after %d tries", room, left, tries)
+		}
+		once(t, c, lines(110, 10))
+		want(t, dir, 120)
+	}
+	for room := int64(0); room < 4000; room += 333 {
+		for _, options := range []string{"", "rotate_every_kb: 2", "rotate_every_kb: 2, suffix: date"} {
+			f(options, room, false, false)
+			f(options, room, true, false)
+			f(options, room, false, true)
+		}
+	}
+}
+
+// While the disk is full, rotation removes no older files but those that it would have removed once.
+func TestFullDiskKeepsOlderFiles(t *testing.T) {
+	for _, suffix := range []string{"count", "date"} {
+		dir := t.TempDir()
+		c, o := client(t, dir, "rotate_every_kb: 2, number_of_files: 10, suffix: "+suffix)
+		once(t, c, lines(0, 100))
+		free, cutFails := int64(5000), false
+		o.file.open = func(name string, flag int, perm fs.FileMode) (handle, error) {
+			f, err := openFile(name, flag, perm)
+			if err != nil {
+				return nil, err
+			}
+			return limited{f, &free, &cutFails}, nil
+		}
+		tries := 0
+		publish(c, lines(100, 100), func() bool { tries++; return tries > 30 })
+		got := messages(t, dir)
+		if len(got) != 100 || got[0] != "000000" {
+			t.Errorf("%s: %d lines, the first %s", suffix, len(got), got[0])
 		}
 	}
 }

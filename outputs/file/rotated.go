@@ -48,10 +48,20 @@ type rotated struct {
 	name string // of f
 	size int64  // of f
 	torn bool   // f could not be cut back to size
+
+	// A batch, which is written as a whole or not at all:
+	start   int64    // where it begins in the file that it begins in
+	turned  []string // the names of the files that it has filled, the first one first
+	undoing bool     // turned is to be taken back before anything is written
 }
 
 // ready opens the file where that is needed: at first, and when what stands under its name is another one.
 func (r *rotated) ready() error {
+	if r.undoing {
+		if err := r.undo(); err != nil {
+			return err
+		}
+	}
 	if r.f != nil {
 		ours, err := r.f.Stat()
 		if err != nil {
@@ -130,7 +140,40 @@ func (r *rotated) full(pending, line int64) bool {
 	return r.size+pending > 0 && r.size+pending+line > r.max
 }
 
-// write writes whole lines, all or none of them.
+// begin notes that a batch begins here.
+func (r *rotated) begin() { r.start, r.turned = r.size, r.turned[:0] }
+
+// undo takes away what there is of a batch. Where it began in an older file, that one becomes the file again. What fails is tried again by ready.
+func (r *rotated) undo() error {
+	r.undoing = true
+	for n := len(r.turned); n > 0; n = len(r.turned) {
+		if r.f != nil {
+			_ = r.f.Close() // nothing of it is kept
+			r.f = nil
+		}
+		var err error
+		if r.dated {
+			if err = os.Remove(r.name); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		} else if err = r.unshift(); errors.Is(err, fs.ErrNotExist) {
+			// Somebody has taken the older file, with what it has of the batch.
+			r.start, r.turned = 0, r.turned[:0]
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("cannot take back the rotation of file %q: %w", r.name, err)
+		}
+		r.name, r.turned = r.turned[n-1], r.turned[:n-1]
+	}
+	r.size, r.torn, r.undoing = r.start, true, false
+	if r.f == nil {
+		return r.openAt() // cuts it
+	}
+	return r.cut()
+}
+
+// write writes whole lines. After a failure undo is to follow.
 func (r *rotated) write(lines []byte) error {
 	if len(lines) == 0 {
 		return nil
@@ -139,21 +182,23 @@ func (r *rotated) write(lines []byte) error {
 		return fmt.Errorf("cannot write to file %q: %w", r.name, fs.ErrClosed)
 	}
 	n, err := r.f.Write(lines)
-	if err == nil {
-		r.size += int64(n)
-		return nil
+	if err != nil {
+		return fmt.Errorf("cannot write to file %q: %w", r.name, err)
 	}
-	err = fmt.Errorf("cannot write to file %q: %w", r.name, err)
-	r.torn = true
-	return errors.Join(err, r.cut())
+	r.size += int64(n)
+	return nil
 }
 
-// cut removes what a failed write left.
+// cut removes what is behind size.
 func (r *rotated) cut() error {
-	if err := r.f.Truncate(r.size); err != nil {
-		return fmt.Errorf("cannot cut file %q back to its last whole line: %w", r.name, err)
+	info, err := r.f.Stat()
+	if err == nil && info.Size() > r.size {
+		err = r.f.Truncate(r.size)
 	}
-	r.torn = false
+	if err != nil {
+		return fmt.Errorf("cannot cut file %q back to its last whole batch: %w", r.name, err)
+	}
+	r.size, r.torn = min(r.size, info.Size()), false
 	return nil
 }
 
@@ -178,6 +223,7 @@ func (r *rotated) rotate() error {
 	if err := r.close(); err != nil {
 		return err
 	}
+	was := r.name
 	if r.dated {
 		if err := r.nextDate(); err != nil {
 			return err
@@ -185,6 +231,7 @@ func (r *rotated) rotate() error {
 	} else if err := r.shift(); err != nil {
 		return err
 	}
+	r.turned = append(r.turned, was)
 	if err := r.openAt(); err != nil {
 		return err
 	}
@@ -220,6 +267,20 @@ func (r *rotated) shift() error {
 		}
 		if err := os.Rename(name, older); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot rotate file %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// unshift makes path.1 the file again, path.2 path.1 and so on.
+func (r *rotated) unshift() error {
+	if err := os.Rename(r.path+".1", r.path); err != nil {
+		return err
+	}
+	for i := 2; i <= r.keep; i++ {
+		// A gap in the numbers does no harm.
+		if os.Rename(r.path+"."+strconv.Itoa(i), r.path+"."+strconv.Itoa(i-1)) != nil {
+			break
 		}
 	}
 	return nil
