@@ -91,9 +91,18 @@ output.logstash.hosts: ["${LOGSTASH_HOST}"]
 		return n.Start([]string{"LOGSTASH_HOST=" + s.Lumberjack}, "/opt/filebeat/filebeat", "-c", "/filebeat.yml", "-e")
 	}
 	p := start()
-	rig.Eventually(t, time.Minute, "the place is on disk", func() bool {
-		text, err := os.ReadFile(n.Path("opt/filebeat/data/positions.db"))
-		return err == nil && strings.Contains(string(text), `"next":21`)
+	// The agent tells where it is once that is on disk.
+	rig.Eventually(t, 2*time.Minute, "the agent has begun to read", func() bool {
+		var ans struct {
+			Agents []struct {
+				Status struct {
+					Inputs []struct{ Sources []struct{ Position int } }
+				}
+			}
+		}
+		err := s.Get("/api/v1/agents", nil, &ans)
+		return err == nil && len(ans.Agents) == 1 && len(ans.Agents[0].Status.Inputs) == 1 &&
+			len(ans.Agents[0].Status.Inputs[0].Sources) == 1 && ans.Agents[0].Status.Inputs[0].Sources[0].Position == 21
 	})
 	p.Kill()
 	j.Write(10, 0)
