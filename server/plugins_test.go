@@ -154,7 +154,7 @@ func TestPluginScope(t *testing.T) {
 	r.count("tags:_namespace_out_of_scope original.kubernetes.namespace:=namespace", 1)
 	// And who may only try pipelines cannot choose a program.
 	path := r.plugins()["namespace"].Path
-	conf, _ := json.Marshal(map[string]any{"config": fmt.Sprintf("pipelines:\n- processors:\n  - plugin: {name: x, path: %s, checksum: 'sha256:%064x'}\n", path, 1), "lines": []string{"x"}})
+	conf, _ := json.Marshal(map[string]any{"config": fmt.Sprintf("pipelines:\n- processors:\n  - plugin: {name: x, path: %q, checksum: 'sha256:%064x'}\n", path, 1), "lines": []string{"x"}})
 	if code, ans, _ := r.do("POST", "/api/v1/pipelines/test", string(conf)); code != 400 || !strings.Contains(ans, "only plugins that the server's configuration names") {
 		t.Errorf("%d %s", code, ans)
 	}

@@ -118,7 +118,7 @@ func start(t testing.TB, controls bool, text string) (beat.Client, *sink, *input
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = strings.NewReplacer("<", fmt.Sprintf("{name: r, path: %s, checksum: '%s', config: {mode: ", path, sum), ">", "}}").Replace(text)
+	text = strings.NewReplacer("<", fmt.Sprintf("{name: r, path: %q, checksum: '%s', config: {mode: ", path, sum), ">", "}}").Replace(text)
 	cfg, err := common.NewConfigWithYAML([]byte(text), "test")
 	if err != nil {
 		t.Fatal(err)
