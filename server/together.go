@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tallylog/tally/event"
 	"github.com/tallylog/tally/server/config"
 	"github.com/tallylog/tally/server/retention"
 	"github.com/tallylog/tally/server/siblings"
@@ -89,7 +90,7 @@ func (s *Server) otherRetention(a siblings.Agreement) string {
 	if len(list) == 0 {
 		list = []string{"retention.rules differ in what they say"}
 	}
-	return fmt.Sprintf("the retention in force is that of %s, on which all servers agreed, not that of this server's configuration (%s); it changes when the configurations of all servers that run are alike again", a.By, strings.Join(list, "; "))
+	return fmt.Sprintf("the retention in force, on which the configurations of all servers agreed at %s, is not that of this server's configuration (%s); it changes when those of all servers that run are alike again", event.FormatTime(a.At*1e6), strings.Join(list, "; "))
 }
 
 func names(rules retention.Rules) []string {
