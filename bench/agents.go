@@ -85,18 +85,20 @@ func agents(dir string, lines, entries int) ([]measure, error) {
 	for i, a := range []struct {
 		name, program, root, kind, path string
 		events                          int
-		two                             bool // ship to a file, too
+		settings                        string
 	}{
-		{nameApplog, "build/tallybeat", "tallybeat", "applog", file, lines, false},
-		{nameApplog + nameTwo, "build/tallybeat", "tallybeat", "applog", file, lines, true},
-		{nameFilestream, "build/tallybeat", "tallybeat", "filestream", file, lines, false},
-		{nameFilestream + nameTwo, "build/tallybeat", "tallybeat", "filestream", file, lines, true},
-		{"Filebeat 7.17.29, filestream", real, "filebeat", "filestream", file, lines, false},
-		{nameJournald, "build/tallybeat", "tallybeat", "journald", journal, entries, false},
-		{nameFilebeatJournald, real, "filebeat", "journald", journal, entries, false},
+		{nameApplog, "build/tallybeat", "tallybeat", "applog", file, lines, tuned},
+		{nameApplog + nameTwo, "build/tallybeat", "tallybeat", "applog", file, lines, two},
+		{nameApplog + nameDefaults, "build/tallybeat", "tallybeat", "applog", file, lines, defaults},
+		{nameFilestream, "build/tallybeat", "tallybeat", "filestream", file, lines, tuned},
+		{nameFilestream + nameTwo, "build/tallybeat", "tallybeat", "filestream", file, lines, two},
+		{nameFilebeat, real, "filebeat", "filestream", file, lines, tuned},
+		{nameFilebeat + nameDefaults, real, "filebeat", "filestream", file, lines, defaults},
+		{nameJournald, "build/tallybeat", "tallybeat", "journald", journal, entries, tuned},
+		{nameFilebeatJournald, real, "filebeat", "journald", journal, entries, tuned},
 	} {
 		fmt.Printf("%s: %d lines\n", a.name, a.events)
-		m, err := agent(filepath.Join(dir, fmt.Sprint("agent", i)), a.program, a.root, a.kind, a.path, a.events, a.two)
+		m, err := agent(filepath.Join(dir, fmt.Sprint("agent", i)), a.program, a.root, a.kind, a.path, a.events, a.settings)
 		if err != nil {
 			return nil, err
 		}
@@ -110,11 +112,20 @@ func agents(dir string, lines, entries int) ([]measure, error) {
 const (
 	nameApplog     = "tallybeat, applog"
 	nameFilestream = "tallybeat, filestream"
+	nameFilebeat   = "Filebeat 7.17.29, filestream"
 	nameTwo        = ", two outputs"
+	nameDefaults   = ", defaults"
+)
+
+// What an agent is told beside its input and where to ship: settings that are good for much, the same and a file as a second output, or nothing.
+const (
+	tuned    = "tuned"
+	two      = "two"
+	defaults = "defaults"
 )
 
 // agent runs one agent until the sink has every line, and with two outputs a file of JSON as well.
-func agent(home, program, root, kind, file string, lines int, two bool) (measure, error) {
+func agent(home, program, root, kind, file string, lines int, settings string) (measure, error) {
 	fail := func(err error) (measure, error) { return measure{}, err }
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,11 +149,15 @@ func agent(home, program, root, kind, file string, lines int, two bool) (measure
   - type: %s
     id: bench
     paths: [%q]
-queue.mem: {events: 16384, flush.min_events: 4096, flush.timeout: 1s}
-output.logstash: {hosts: [%q], loadbalance: true, worker: 2, pipelining: 4, bulk_max_size: 4096, compression_level: 3}
+output.logstash.hosts: [%q]
 `, root, kind, file, l.Addr())
+	if settings != defaults {
+		text += `queue.mem: {events: 16384, flush.min_events: 4096, flush.timeout: 1s}
+output.logstash: {loadbalance: true, worker: 2, pipelining: 4, bulk_max_size: 4096, compression_level: 3}
+`
+	}
 	copied := filepath.Join(home, "copy")
-	if two {
+	if settings == two {
 		text += fmt.Sprintf("output.file: {path: %q, rotate_every_kb: 16777216}\n", copied)
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -161,7 +176,7 @@ output.logstash: {hosts: [%q], loadbalance: true, worker: 2, pipelining: 4, bulk
 	case <-time.After(patience):
 		return fail(p.failed(fmt.Sprintf("shipped %d of %d lines in %v", got.Load(), lines, patience)))
 	}
-	if two {
+	if settings == two {
 		if err := written(copied, lines, p); err != nil {
 			return fail(err)
 		}

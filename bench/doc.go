@@ -3,7 +3,7 @@
 // Filebeat 7.17.29 is built there once from its module.
 //
 // The unit is what a second of CPU time brings, as that hardly depends on what else the machine does. All agents read the
-// same file, or the same journal, and ship it with the same settings to the same sink, which acknowledges and looks at nothing; ours also to a file beside
+// same file, or the same journal, and ship it with the same settings, and once each with the defaults, to the same sink, which acknowledges and looks at nothing; ours also to a file beside
 // it, to see what the fan-out to two outputs costs. The server gets
 // the same events as a bare logstorage does, over Lumberjack, and its CPU time is counted until it is idle again; then both are
 // asked the same queries, the server over HTTP.

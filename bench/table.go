@@ -45,6 +45,11 @@ func table(out io.Writer, all []measure) {
 	if ours, other := byName[nameJournald], byName[nameFilebeatJournald]; other.CPUSeconds > 0 {
 		fmt.Fprintf(out, "\njournald beside Filebeat's: %.1f times its entries per CPU second\n", ours.perCPU()/other.perCPU())
 	}
+	for _, how := range []string{"", nameDefaults} {
+		if ours, other := byName[nameApplog+how], byName[nameFilebeat+how]; ours.CPUSeconds > 0 && other.CPUSeconds > 0 {
+			fmt.Fprintf(out, "%s beside %s: %.1f times its events per CPU second\n", ours.Name, other.Name, ours.perCPU()/other.perCPU())
+		}
+	}
 	for _, name := range []string{nameApplog, nameFilestream} {
 		if one, two := byName[name], byName[name+nameTwo]; one.CPUSeconds > 0 && two.CPUSeconds > 0 {
 			fmt.Fprintf(out, "%s to two outputs: %.2f times the CPU time of one\n", name, two.CPUSeconds/one.CPUSeconds)
