@@ -62,6 +62,12 @@ func TestDeadLetters(t *testing.T) {
 	}
 	sources(`"gaps":[{"from":0,"to":10,"reason":"rejected"},{"from":11,"to":20,"reason":"rejected"}`)
 
+	// What became of a line that was rejected is told with who did it, why, and where it is now.
+	if _, ans, _ := r.do("GET", "/api/v1/explain?name=s&position=13", ""); !strings.Contains(ans, `"state":"lost"`) ||
+		!strings.Contains(ans, "Line 13 of s was rejected by the pipeline numbers (grok: no pattern matches). It is the dead letter ") {
+		t.Errorf("a rejected line is explained by %s", ans)
+	}
+
 	// Who may see and do what.
 	_, ans, _ := r.do("POST", "/api/v1/tokens", `{"name":"x","role":"operator","namespaces":["ns1"]}`)
 	var token, reader struct{ Token string }

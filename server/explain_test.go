@@ -136,3 +136,28 @@ func TestExplain(t *testing.T) {
 		t.Errorf("another tenant is told %s", ans)
 	}
 }
+
+// TestExplainPod: who knows only the pod asks for a line of it by its time.
+func TestExplainPod(t *testing.T) {
+	r := run(t, t.TempDir())
+	noon := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	doc := func(source, namespace string) string {
+		return fmt.Sprintf(`{"@timestamp":%q,"message":"of %s","kubernetes":{"namespace":%q,"pod":{"name":"web-0","uid":"uid-%s"}},"log":{"file":{"path":"/k8spods/%s/app.log"}},`+
+			`"@metadata":{"tally":{"source":"file:%s","from":0,"to":10,"skipped":0,"sum":"1"}}}`, noon.Format(time.RFC3339Nano), namespace, namespace, namespace, namespace, source)
+	}
+	r.window(doc("one", "shop"), doc("two", "bank"))
+	r.count("*", 2)
+	at := "&time=" + noon.Format(time.RFC3339)
+	for params, want := range map[string]string{
+		"pod=web-0&namespace=shop" + at:       "/k8spods/shop/app.log",
+		"pod=web-0&namespace=bank&position=3": "/k8spods/bank/app.log",
+		"pod=uid-bank" + at:                   "/k8spods/bank/app.log",
+	} {
+		if m := r.explained(params, "stored"); m["name"] != want {
+			t.Errorf("explain?%s is about %v, want %s", params, m["name"], want)
+		}
+	}
+	if _, ans, _ := r.do("GET", "/api/v1/explain?pod=web-9"+at, ""); !strings.Contains(ans, `"web-9\" has ever arrived`) {
+		t.Errorf("of a pod that is not there: %s", ans)
+	}
+}

@@ -267,7 +267,7 @@ func (s *Server) routes() {
 	elastic := (*bulk.Handler)(gate)
 	elastic.Routes(mux, s.auth.Require)
 	s.api = &api.API{
-		Store: s.admit.Store(), Hub: s.hub, Accounts: s.accounts, Auth: s.auth, Timeout: time.Duration(c.QueryTimeout), Log: s.o.Log, Stopping: s.stopping,
+		Store: s.admit.Store(), Hub: s.hub, Accounts: s.accounts, Auth: s.auth, Timeout: time.Duration(c.QueryTimeout), Log: s.o.Log, Stopping: s.stopping, Rejected: s.rejected,
 	}
 	if s.group != nil {
 		s.api.Elsewhere = s.tailElsewhere

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tallylog/tally/event"
+	"github.com/tallylog/tally/server/admit"
 	"github.com/tallylog/tally/server/answer"
 	"github.com/tallylog/tally/server/auth"
 	"github.com/tallylog/tally/server/storage"
@@ -25,6 +26,9 @@ type API struct {
 	Accounts Accounts
 	Auth     *auth.Store
 	Timeout  time.Duration // of one search
+	// Rejected returns the dead letter that has a unit of a source: its id, who rejected it, and why; an empty id where there is
+	// none. nil for no dead letters.
+	Rejected func(ctx context.Context, src *admit.Source, tenant uint32, unit int64) (id, by, reason string, err error)
 	Log      *slog.Logger
 	// Elsewhere adds what other servers admit to a live tail until ctx is done; nil where there are none. It tells the names of those that do not
 	// answer whenever they change, and closes begun when the others have begun, or have had a while to. missing does not block.

@@ -51,7 +51,7 @@ func (a *API) explainLine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := p.known("source", "name", "id", "position", "time"); err != nil {
+	if err := p.known("source", "name", "id", "pod", "namespace", "position", "time"); err != nil {
 		return err
 	}
 	who, err := unscoped(r)
@@ -68,11 +68,11 @@ func (a *API) explainLine(w http.ResponseWriter, r *http.Request) error {
 	if x.time, err = p.time("time"); err != nil {
 		return err
 	}
-	what := admit.Filter{Tenant: who.TenantID, Source: p.Get("source"), Name: p.Get("name"), ID: p.Get("id")}
+	what := admit.Filter{Tenant: who.TenantID, Source: p.Get("source"), Name: p.Get("name"), ID: p.Get("id"), Pod: p.Get("pod"), Namespace: p.Get("namespace")}
 	ofEvent := what.ID != "" && x.unit < 0 && x.time == 0
 	switch {
-	case what.Source == "" && what.Name == "" && what.ID == "":
-		return bad("parameter", "say which source: source, name or id")
+	case what.Source == "" && what.Name == "" && what.ID == "" && what.Pod == "":
+		return bad("parameter", "say which source: source, name, id or pod")
 	case !ofEvent && (x.unit < 0) == (x.time == 0):
 		return bad("parameter", "say which line: either position or time")
 	}
@@ -205,6 +205,17 @@ func (x *explainer) fate(src *admit.Source, f admit.Fate, unit int64) (explanati
 		}
 		if len(list) > 1 {
 			e.State = stateDuplicate
+		}
+	}
+	if x.a.Rejected != nil && f.State == admit.StateLost && f.Reason == "rejected" {
+		id, by, reason, err := x.a.Rejected(x.ctx, src, x.q.search.Tenant, unit)
+		if err != nil {
+			return e, err
+		}
+		if id != "" {
+			e.Detail = by + ": " + reason
+			e.Sentence = sentenceRejected(&e, id, by, reason)
+			return e, nil
 		}
 	}
 	e.Sentence = sentence(&e, src)

@@ -64,13 +64,18 @@ func sentence(e *explanation, src *admit.Source) string {
 	return fmt.Sprintf("%s has not arrived: the agent has not read it yet, or it is not there. The account of the source reaches up to %d.", what, end)
 }
 
+// sentenceRejected tells of a unit that is a dead letter.
+func sentenceRejected(e *explanation, letter, by, reason string) string {
+	return fmt.Sprintf("%s of %s was rejected by %s (%s). It is the dead letter %s, which can be replayed.", unitName(e.Kind, *e.Position), e.Name, by, reason, letter)
+}
+
 func sentenceUnpositioned(e *explanation) string {
 	return fmt.Sprintf("Event %s of %s is stored. Its client gave no position, so no account tells what was before and behind it.", e.ID, e.Time)
 }
 
 // never explains a source that nothing is known of.
 func never(what admit.Filter) explanation {
-	name := cmp.Or(what.Name, what.Source, what.ID)
+	name := cmp.Or(what.Name, what.Source, what.ID, what.Pod)
 	return explanation{
 		Source: what.Source, Name: what.Name, State: admit.StateNotRead,
 		Sentence: fmt.Sprintf("Nothing of %.300q has ever arrived: no agent has read it, or its account is older than the retention of the ledger.", name),

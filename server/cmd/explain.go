@@ -18,6 +18,7 @@ func explainCommand() *cobra.Command {
 stream of a push client (the number of the line). Of several sources with one name the newest that has the position is taken.`,
 		Example: `  tally explain /var/log/app.log --position 52801
   tally explain /var/log/app.log --time 2026-01-02T15:04:05Z
+  tally explain --pod web-0 --namespace shop --time -5m
   tally explain --id 9k2mb6v0s1d8f3g7h5j4`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -56,6 +57,7 @@ stream of a push client (the number of the line). Of several sources with one na
 	}
 	out.flag(c)
 	for _, f := range [][2]string{
+		{"pod", "in place of NAME: the files of a pod, by its name or uid"}, {"namespace", "of the pod"},
 		{"source", "the source as the ledger names it"}, {"id", "the id of a source, with --position or --time; or of an event, alone"},
 		{"position", "the byte, sequence number or line"}, {"time", "RFC 3339, milliseconds since 1970, or -1h"},
 	} {

@@ -26,6 +26,7 @@ type Filter struct {
 	Source     string
 	Namespace  string
 	Reason     string // part of it, in any case of letters
+	Unit       *int64 // of Source, which the letter's range holds
 	Start, End int64  // when it was rejected, in nanoseconds, start inclusive
 }
 
@@ -67,6 +68,9 @@ func (f *Filter) where() (string, []any) {
 	}
 	if f.Reason != "" {
 		cond, args = append(cond, "instr(lower(reason), lower(?)) > 0"), append(args, f.Reason)
+	}
+	if f.Unit != nil {
+		cond, args = append(cond, `"from" <= ? AND ? < "to"`), append(args, *f.Unit, *f.Unit)
 	}
 	if f.Start != 0 {
 		cond, args = append(cond, "time >= ?"), append(args, f.Start)

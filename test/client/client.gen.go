@@ -379,6 +379,12 @@ type ExplainParams struct {
 	// Id The id of a source, or of an event
 	Id *string `form:"id,omitempty" json:"id,omitempty"`
 
+	// Pod The name or uid of the pod whose files are meant
+	Pod *string `form:"pod,omitempty" json:"pod,omitempty"`
+
+	// Namespace Only sources of this Kubernetes namespace
+	Namespace *string `form:"namespace,omitempty" json:"namespace,omitempty"`
+
 	// Position A byte, a sequence number, or the number of a line
 	Position *int64 `form:"position,omitempty" json:"position,omitempty"`
 
@@ -1390,6 +1396,38 @@ func NewExplainRequest(server string, params *ExplainParams) (*http.Request, err
 		if params.Id != nil {
 
 			if queryFrag, err := runtime.StyleParamWithLocation("form", true, "id", runtime.ParamLocationQuery, *params.Id); err != nil {
+				return nil, err
+			} else if parsed, err := url.ParseQuery(queryFrag); err != nil {
+				return nil, err
+			} else {
+				for k, v := range parsed {
+					for _, v2 := range v {
+						queryValues.Add(k, v2)
+					}
+				}
+			}
+
+		}
+
+		if params.Pod != nil {
+
+			if queryFrag, err := runtime.StyleParamWithLocation("form", true, "pod", runtime.ParamLocationQuery, *params.Pod); err != nil {
+				return nil, err
+			} else if parsed, err := url.ParseQuery(queryFrag); err != nil {
+				return nil, err
+			} else {
+				for k, v := range parsed {
+					for _, v2 := range v {
+						queryValues.Add(k, v2)
+					}
+				}
+			}
+
+		}
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithLocation("form", true, "namespace", runtime.ParamLocationQuery, *params.Namespace); err != nil {
 				return nil, err
 			} else if parsed, err := url.ParseQuery(queryFrag); err != nil {
 				return nil, err
