@@ -23,7 +23,13 @@ func killSize() (lines, kills int) {
 	return 300_000, 10
 }
 
-// TestKill kills agent and server with SIGKILL at random moments while a file is written and read: nothing may be lost and
+// killed are the inputs that read while they are killed, each a file of its own, of which each gets this share of the lines.
+var killed = []struct {
+	kind  string
+	parts int
+}{{"applog", 2}, {"filestream", 1}, {"log", 1}}
+
+// TestKill kills agent and server with SIGKILL at random moments while files are written and read, by our input and by Filebeat's: nothing may be lost and
 // nothing doubled, and the account has to say so itself.
 func TestKill(t *testing.T) {
 	total, kills := killSize()
@@ -31,10 +37,13 @@ func TestKill(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewSource(seed))
 	s := rig.NewServer(t, t.TempDir(), "buffer: {checkpoint: 2s}\n").Start()
-	file := filepath.Join(t.TempDir(), "app.log")
-	a := rig.NewAgent(t, s.Lumberjack, fmt.Sprintf("- type: applog\n  paths: [%q]\n", file)).Start()
-	written := make(chan error, 1)
-	go func() { written <- writeLines(file, total, 20*time.Second) }()
+	dir, inputs, written := t.TempDir(), "", make(chan error, len(killed))
+	file := func(kind string) string { return filepath.Join(dir, kind+".log") }
+	for _, k := range killed {
+		inputs += fmt.Sprintf("- {type: %s, id: %[1]s, paths: [%q], fields: {kind: %[1]s}}\n", k.kind, file(k.kind))
+		go func() { written <- writeLines(file(k.kind), total/4*k.parts, 20*time.Second) }()
+	}
+	a := rig.NewAgent(t, s.Lumberjack, inputs).Start()
 	for i := range 2 * kills {
 		time.Sleep(time.Duration(300+rnd.Intn(1500)) * time.Millisecond)
 		if i%2 == 0 {
@@ -45,23 +54,28 @@ func TestKill(t *testing.T) {
 			s.Start()
 		}
 	}
-	if err := <-written; err != nil {
-		t.Fatal(err)
+	for range killed {
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.WaitCount("*", total, 3*time.Minute)
 	a.Stop()
-	lost, doubled := rig.Tallied(s.Events("*", "message"), total, number)
-	report(t, row{name: "agent and server killed at random", written: total, lost: lost, doubled: doubled, note: fmt.Sprintf("%d times each", kills)})
-	st, err := os.Stat(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	src := s.Sources(file)
-	if len(src) != 1 || fmt.Sprint(src[0].Ranges) != fmt.Sprintf("[[0 %d]]", st.Size()) || len(src[0].Gaps) != 0 || src[0].Conflicts != 0 {
-		t.Errorf("account %+v, want [[0 %d]]", src, st.Size())
-	}
-	if len(src) == 1 {
-		t.Logf("%d resent events were refused", src[0].Duplicates)
+	for _, k := range killed {
+		lines := total / 4 * k.parts
+		lost, doubled := rig.Tallied(s.Events("fields.kind:="+k.kind, "message"), lines, number)
+		report(t, row{name: "agent and server killed at random, " + k.kind, written: lines, lost: lost, doubled: doubled, note: fmt.Sprintf("%d times each", kills)})
+		st, err := os.Stat(file(k.kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := s.Sources(file(k.kind))
+		if len(src) != 1 || fmt.Sprint(src[0].Ranges) != fmt.Sprintf("[[0 %d]]", st.Size()) || len(src[0].Gaps) != 0 || src[0].Conflicts != 0 {
+			t.Errorf("%s: account %+v, want [[0 %d]]", k.kind, src, st.Size())
+		}
+		if len(src) == 1 {
+			t.Logf("%s: %d resent events were refused", k.kind, src[0].Duplicates)
+		}
 	}
 }
 
