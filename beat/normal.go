@@ -50,10 +50,23 @@ func (n *normalized) whole(event *beat.Event) (*beat.Event, error) {
 	if len(event.Fields) == 0 {
 		return nil, nil
 	}
+	if isLine(event.Fields) {
+		return n.Processor.Run(event)
+	}
 	if event.Fields = n.converter.Convert(event.Fields); event.Fields == nil {
 		return nil, nil
 	}
 	return n.Processor.Run(event)
+}
+
+// isLine tells whether an event is what Filebeat's inputs make of a line of a file, which are of such types already, and in maps of its own.
+func isLine(fields common.MapStr) bool {
+	log, _ := fields["log"].(common.MapStr)
+	of, _ := log["file"].(common.MapStr)
+	_, message := fields["message"].(string)
+	_, offset := log["offset"].(int64)
+	_, path := of["path"].(string)
+	return message && offset && path && len(fields) == 2 && len(log) == 2 && len(of) == 1
 }
 
 // part gives a line what it shares with others.

@@ -94,6 +94,8 @@ func agents(dir string, lines, entries int) ([]measure, error) {
 		{nameFilestream + nameTwo, "build/tallybeat", "tallybeat", "filestream", file, lines, two},
 		{nameFilebeat, real, "filebeat", "filestream", file, lines, tuned},
 		{nameFilebeat + nameDefaults, real, "filebeat", "filestream", file, lines, defaults},
+		{nameLog, "build/tallybeat", "tallybeat", "log", file, lines, tuned},
+		{nameFilebeatLog, real, "filebeat", "log", file, lines, tuned},
 		{nameJournald, "build/tallybeat", "tallybeat", "journald", journal, entries, tuned},
 		{nameFilebeatJournald, real, "filebeat", "journald", journal, entries, tuned},
 	} {
@@ -110,11 +112,13 @@ func agents(dir string, lines, entries int) ([]measure, error) {
 
 // The names of the rows that are compared.
 const (
-	nameApplog     = "tallybeat, applog"
-	nameFilestream = "tallybeat, filestream"
-	nameFilebeat   = "Filebeat 7.17.29, filestream"
-	nameTwo        = ", two outputs"
-	nameDefaults   = ", defaults"
+	nameApplog      = "tallybeat, applog"
+	nameFilestream  = "tallybeat, filestream"
+	nameLog         = "tallybeat, log"
+	nameFilebeat    = "Filebeat 7.17.29, filestream"
+	nameFilebeatLog = "Filebeat 7.17.29, log"
+	nameTwo         = ", two outputs"
+	nameDefaults    = ", defaults"
 )
 
 // What an agent is told beside its input and where to ship: settings that are good for much, the same and a file as a second output, or nothing.

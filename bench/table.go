@@ -42,8 +42,14 @@ func table(out io.Writer, all []measure) {
 			m.CPUSeconds, m.perCPU(), float64(m.PeakRSS)/1e6, disk)
 	}
 	w.Flush()
-	if ours, other := byName[nameJournald], byName[nameFilebeatJournald]; other.CPUSeconds > 0 {
-		fmt.Fprintf(out, "\njournald beside Filebeat's: %.1f times its entries per CPU second\n", ours.perCPU()/other.perCPU())
+	fmt.Fprintln(out)
+	for _, pair := range [][2]string{
+		{nameApplog, nameFilebeat}, {nameFilestream, nameFilebeat}, {nameLog, nameFilebeatLog}, {nameJournald, nameFilebeatJournald},
+	} {
+		if ours, other := byName[pair[0]], byName[pair[1]]; other.CPUSeconds > 0 && ours.CPUSeconds > 0 {
+			fmt.Fprintf(out, "%s beside %s: %.2f times its events per CPU second, %.2f times its memory\n", pair[0], pair[1],
+				ours.perCPU()/other.perCPU(), float64(ours.PeakRSS)/float64(other.PeakRSS))
+		}
 	}
 	for _, how := range []string{"", nameDefaults} {
 		if ours, other := byName[nameApplog+how], byName[nameFilebeat+how]; ours.CPUSeconds > 0 && other.CPUSeconds > 0 {
