@@ -44,7 +44,7 @@ func table(out io.Writer, all []measure) {
 	w.Flush()
 	fmt.Fprintln(out)
 	for _, pair := range [][2]string{
-		{nameApplog, nameFilebeat}, {nameFilestream, nameFilebeat}, {nameLog, nameFilebeatLog}, {nameJournald, nameFilebeatJournald},
+		{nameFilestream, nameFilebeat}, {nameLog, nameFilebeatLog}, {nameJournald, nameFilebeatJournald},
 	} {
 		if ours, other := byName[pair[0]], byName[pair[1]]; other.CPUSeconds > 0 && ours.CPUSeconds > 0 {
 			fmt.Fprintf(out, "%s beside %s: %.2f times its events per CPU second, %.2f times its memory\n", pair[0], pair[1],
