@@ -15,7 +15,7 @@ const (
 	// Events of so long are taken together: of calmTime while nothing but writing goes on, so that many files with a line now and then
 	// do not cost a turn for each line; of settleTime once names have changed, for movedTime, as what a rotation does next comes soon.
 	settleTime = 5 * time.Millisecond
-	calmTime   = 75 * time.Millisecond
+	calmTime   = 100 * time.Millisecond
 	movedTime  = 2 * time.Second
 	tickTime   = time.Second
 	// rescanShare is which part of the time is spent on rescans at most: those of many files are made less often, though every minute.
