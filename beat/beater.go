@@ -147,7 +147,7 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		defer plugins.Metrics()()
 		b.Publisher = plugins.Pipeline(b.Publisher, t.options(b).controls)
 	}
-	b.Publisher = t.closing.pipeline(filepos.New(b.Publisher, hostid.Get(), t.options(b).bundles))
+	b.Publisher = &apart{PipelineConnector: t.closing.pipeline(filepos.New(b.Publisher, hostid.Get(), t.options(b).bundles))}
 	if err := t.dynamics.start(t.config, t.Stop); err != nil {
 		return err
 	}
