@@ -48,7 +48,7 @@ type tallybeat struct {
 func creator(translated *translation, w *wiring) beat.Creator {
 	return func(b *beat.Beat, cfg *common.Config) (beat.Beater, error) {
 		log := logp.NewLogger(b.Info.Beat)
-		translated.warn(log, cfg)
+		translated.warn(log, cfg, b.Config.Output)
 		return newBeater(b, cfg, &tallybeat{log: log, wiring: w, fields5: translated.fields5()})
 	}
 }

@@ -110,8 +110,16 @@ func places(files []string, message string) []string {
 			continue
 		}
 		for _, m := range named.FindAllStringSubmatch(message, -1) {
-			if node := scalar(root, m[1]); node != nil {
+			if node := scalar(root, func(text string) bool { return text == m[1] || strings.HasPrefix(text, m[1]+".") }); node != nil {
 				out = append(out, fmt.Sprintf("%s:%d: %s", name, node.Line, m[1]))
+			}
+		}
+		if strings.Contains(message, "error parsing regexp") {
+			if node := scalar(root, func(text string) bool {
+				_, err := regexp.Compile(text)
+				return err != nil && strings.Contains(message, err.Error())
+			}); node != nil {
+				out = append(out, fmt.Sprintf("%s:%d: %s", name, node.Line, node.Value))
 			}
 		}
 	}
@@ -201,13 +209,13 @@ func find(n *yaml.Node, path []string) (best *yaml.Node, depth int) {
 	return best, depth
 }
 
-// scalar finds the first key or value with this text.
-func scalar(n *yaml.Node, text string) *yaml.Node {
-	if n.Kind == yaml.ScalarNode && n.Value == text {
+// scalar finds the first key or value that is like this.
+func scalar(n *yaml.Node, like func(text string) bool) *yaml.Node {
+	if n.Kind == yaml.ScalarNode && like(n.Value) {
 		return n
 	}
 	for _, c := range n.Content {
-		if found := scalar(c, text); found != nil {
+		if found := scalar(c, like); found != nil {
 			return found
 		}
 	}

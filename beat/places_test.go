@@ -55,6 +55,20 @@ func TestPlaces(t *testing.T) {
 	f("a network is down", "")
 }
 
+// Processors that are not right are named with their line, also where libbeat's error does not say of which key it speaks.
+func TestPlacesOfProcessors(t *testing.T) {
+	f := func(processor, message, want string) {
+		t.Helper()
+		name := write(t, "x: '('\nprocessors:\n- "+processor+"\n")
+		if got := strings.ReplaceAll(strings.Join(places([]string{name}, message), "; "), name, "F"); got != want {
+			t.Errorf("%s: %q, want %q", processor, got, want)
+		}
+	}
+	f("drop_event.when.regexp.message: 'a('", "failed to initialize condition: error parsing regexp: missing closing ): `a(`", "F:3: a(")
+	f("drop_event.when.regexp.message: 'a\\q('", "failed: error parsing regexp: invalid escape sequence: `\\q`", "F:3: a\\q(")
+	f("drop_evnt.when.regexp.message: a", "the processor action drop_evnt does not exist. Valid actions: a", "F:3: drop_evnt")
+}
+
 func TestCheckFiles(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()

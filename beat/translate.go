@@ -138,8 +138,8 @@ func readTree(files, settings []string) (map[string]any, error) {
 	return dialects.Set(tree, settings)
 }
 
-// warn logs, once, what was translated to what, and which keys of the agent's section have no effect.
-func (t *translation) warn(log *logp.Logger, section *common.Config) {
+// warn logs, once, what was translated to what, and which keys have no effect.
+func (t *translation) warn(log *logp.Logger, section *common.Config, output common.ConfigNamespace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.logged {
@@ -149,7 +149,8 @@ func (t *translation) warn(log *logp.Logger, section *common.Config) {
 	for _, line := range append(noteLines(configFiles(), t.notes), t.more...) {
 		log.Warn(line)
 	}
-	t.warnOfUnknown(section, func(line string) { log.Warn(line) })
+	warnOfTwins(configFiles(), func(line string) { log.Warn(line) })
+	t.warnOfUnknown(section, output, func(line string) { log.Warn(line) })
 }
 
 // fields5 tells whether the files of config.inputs were those of config.prospectors, whose events have the fields of version 5.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/elastic/beats/v7/libbeat/common"
 
 	"github.com/tallylog/tally/beat/dialects/journalbeat7"
@@ -20,34 +22,43 @@ var known = []string{
 // deeper are the keys whose own keys are among the known ones.
 var deeper = []string{"config", "registry"}
 
-// unknownKeys are sentences about the keys of the section that nobody reads, each with its dotted key in the section.
-func unknownKeys(cfg *common.Config) (keys, texts []string) {
-	look := func(c *common.Config, prefix string) {
+// unknownKeys are sentences about the keys of the section, of its inputs, and of the output that nobody reads, each with its dotted key.
+func unknownKeys(beat string, section *common.Config, output common.ConfigNamespace) (keys, texts []string) {
+	look := func(c *common.Config, prefix string, known []string, prefixed string) {
 		fields := c.GetFields()
 		slices.Sort(fields)
 		for _, name := range fields {
-			key := prefix + name
-			if slices.Contains(known, key) || prefix == "" && slices.Contains(deeper, name) {
+			key := prefixed + name
+			if slices.Contains(known, key) || prefix == beat+"." && slices.Contains(deeper, name) {
 				continue
 			}
 			text := "has no effect: no such key is known here"
-			if near := nearest(key); near != "" {
+			if near := nearest(key, known); near != "" {
 				text += fmt.Sprintf("; %s is", near)
 			}
-			keys, texts = append(keys, key), append(texts, text)
+			keys, texts = append(keys, prefix+name), append(texts, text)
 		}
 	}
-	look(cfg, "")
+	look(section, beat+".", known, "")
 	for _, name := range deeper {
-		if c, err := cfg.Child(name, -1); err == nil {
-			look(c, name+".")
+		if c, err := section.Child(name, -1); err == nil {
+			look(c, beat+"."+name+".", known, name+".")
 		}
+	}
+	inputs, _ := section.CountField("inputs")
+	for i := range inputs {
+		if c, err := section.Child("inputs", i); err == nil {
+			look(c, fmt.Sprintf("%s.inputs.%d.", beat, i), inputKeys, "")
+		}
+	}
+	if output.IsSet() {
+		look(output.Config(), "output."+output.Name()+".", outputKeys, "")
 	}
 	return keys, texts
 }
 
 // nearest is the known key that is most like one; empty where none is much like it.
-func nearest(key string) (best string) {
+func nearest(key string, known []string) (best string) {
 	least := 1 + len(key)/3
 	for _, k := range known {
 		if k == journalbeat7.RegistryKey {
@@ -82,11 +93,11 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// warnOfUnknown logs, with its place, each key of the section that has no effect.
-func (t *translation) warnOfUnknown(cfg *common.Config, warn func(line string)) {
-	keys, texts := unknownKeys(cfg)
+// warnOfUnknown logs, with its place, each key of the section, its inputs and the output that has no effect.
+func (t *translation) warnOfUnknown(section *common.Config, output common.ConfigNamespace, warn func(line string)) {
+	keys, texts := unknownKeys(t.beat, section, output)
 	for i, key := range keys {
-		key = written(t.notes, t.beat+"."+key)
+		key = written(t.notes, key)
 		place := "command line: " + key
 		for _, name := range configFiles() {
 			parts := strings.Split(key, ".")
@@ -97,5 +108,29 @@ func (t *translation) warnOfUnknown(cfg *common.Config, warn func(line string)) 
 			}
 		}
 		warn(place + ": " + texts[i])
+	}
+}
+
+// warnOfTwins logs, with its place, each key of the files that stands twice in one mapping: the parser takes the last without a word.
+func warnOfTwins(files []string, warn func(line string)) {
+	for _, name := range files {
+		root, err := parse(name)
+		if err != nil {
+			continue
+		}
+		var look func(n *yaml.Node)
+		look = func(n *yaml.Node) {
+			first := map[string]int{}
+			for i, child := range n.Content {
+				if n.Kind == yaml.MappingNode && i%2 == 0 && child.Value != "<<" {
+					if line, twice := first[child.Value]; twice {
+						warn(fmt.Sprintf("%s:%d: %s: stands in line %d, too; only the last one counts", name, child.Line, child.Value, line))
+					}
+					first[child.Value] = child.Line
+				}
+				look(child)
+			}
+		}
+		look(root)
 	}
 }
