@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/elastic/beats/v7/filebeat/beater"
 	"github.com/elastic/beats/v7/filebeat/channel"
@@ -151,6 +152,11 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 	if err := t.dynamics.start(t.config, t.Stop); err != nil {
 		return err
 	}
+	defer time.AfterFunc(pagesTime, func() {
+		if err := givePages("/proc/self/smaps"); err != nil {
+			t.log.Debugf("Memory of the start is kept: %v", err)
+		}
+	}).Stop()
 	t.log.Infof("%s is running! Hit CTRL-C to stop it.", b.Info.Beat)
 	defer t.log.Infof("%s is stopping", b.Info.Beat)
 	err = t.Beater.Run(b)
