@@ -36,6 +36,12 @@ export async function eventually(what, f, ms = 40000) {
   throw new Error(`${what} did not happen within ${ms} ms (last: ${JSON.stringify(last)})`);
 }
 
+/** becomes polls until f returns what is wanted: the page shows what came of a click a moment later. */
+export async function becomes(what, f, want) {
+  let got;
+  await eventually(what, async () => (got = await f()) === want).catch(() => equal(got, want, what));
+}
+
 const Authorization = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
 /** stored waits until a query finds n events: a server may answer a push before a search sees it. */

@@ -1,7 +1,7 @@
 // The main flows of the page in a real browser. Environment: TALLY_URL, TALLY_USER, TALLY_PASSWORD, CHROMIUM; optional SCREENSHOTS
 // (a folder), PROFILE (a folder for browser profiles), TALLY_FAKE=1 (the server has /fake/…).
 // The server must be empty, since totals are compared. Exit status 0: all steps held.
-import { accessible, base, browse, check, equal, eventually, fake, logIn, push, rows, shot, step, stored, user } from "./lib.mjs";
+import { accessible, base, becomes, browse, check, equal, eventually, fake, logIn, push, rows, shot, step, stored, user } from "./lib.mjs";
 import { seed } from "./seed.mjs";
 import { units } from "./units.mjs";
 import { texts } from "../assets/js/texts.js";
@@ -29,7 +29,7 @@ await browse({}, async (page, { provoke, context }) => {
 
   await step("login: a wrong password is told and the form stays", async () => {
     await page.goto(base);
-    equal(await page.title(), "tally", "title");
+    await becomes("title", () => page.title(), "tally");
     check((await page.locator('link[rel="icon"]').count()) === 1, "there is no favicon");
     await page.getByLabel("User", { exact: true }).fill(user);
     await page.getByLabel("Password", { exact: true }).fill("wrong");
@@ -37,7 +37,7 @@ await browse({}, async (page, { provoke, context }) => {
       await page.getByRole("button", { name: "Log in" }).click();
       await page.getByRole("alert").waitFor();
     });
-    equal(await page.getByLabel("User", { exact: true }).inputValue(), user, "user name after a wrong password");
+    await becomes("user name after a wrong password", () => page.getByLabel("User", { exact: true }).inputValue(), user);
     await accessible(page, "login");
     await shot(page, "login-light");
   });
@@ -94,7 +94,7 @@ await browse({}, async (page, { provoke, context }) => {
     // Who finds nothing is offered the longest range.
     await page.getByRole("button", { name: "Last 365 days" }).click();
     await page.getByText("4,002 lines").waitFor();
-    equal(await page.getByLabel("Time range").inputValue(), "-365d", "range");
+    await becomes("range", () => page.getByLabel("Time range").inputValue(), "-365d");
     await page.getByLabel("Time range").selectOption("-7d");
     await page.getByText("4,002 lines").waitFor();
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
@@ -128,8 +128,8 @@ await browse({}, async (page, { provoke, context }) => {
     await ask(run);
     await eventually("two rows", async () => (await page.locator(".rows li").count()) === 2);
     check((await rows(page, run).first().textContent()).includes(xss), "the text is not shown as it is");
-    equal(await rows(page, xss).locator("mark").textContent(), run, "marked text");
-    equal(await page.locator(".rows img, .rows script, .details img").count(), 0, "elements made from text");
+    await becomes("marked text", () => rows(page, xss).locator("mark").textContent(), run);
+    await becomes("elements made from text", () => page.locator(".rows img, .rows script, .details img").count(), 0);
     check(page.url().includes(`q=${run}`), "the query is not in the address");
   });
 
@@ -149,10 +149,10 @@ await browse({}, async (page, { provoke, context }) => {
     await page.keyboard.press("k");
     await page.keyboard.press("Enter");
     await details.getByRole("button", { name: "Filter for odd name" }).click();
-    equal(await search.inputValue(), `${run} "odd name":="say \\"hi\\""`, "query after a filter");
+    await becomes("query after a filter", () => search.inputValue(), `${run} "odd name":="say \\"hi\\""`);
     await eventually("one row", async () => (await page.locator(".rows li").count()) === 1);
     await details.getByRole("button", { name: "Filter out odd name" }).click();
-    equal(await search.inputValue(), `${run} NOT "odd name":="say \\"hi\\""`, "query after the opposite filter");
+    await becomes("query after the opposite filter", () => search.inputValue(), `${run} NOT "odd name":="say \\"hi\\""`);
     await rows(page, "IllegalStateException").waitFor();
     await page.keyboard.press("Escape");
   });
@@ -162,7 +162,7 @@ await browse({}, async (page, { provoke, context }) => {
       await ask("status | count");
       await page.getByRole("alert").waitFor();
     });
-    equal(await page.locator(".problem mark").textContent(), "|", "marked column");
+    await becomes("marked column", () => page.locator(".problem mark").textContent(), "|");
     await accessible(page, "error of a query");
     await shot(page, "error-light");
   });
@@ -171,7 +171,7 @@ await browse({}, async (page, { provoke, context }) => {
     await ask("");
     await page.getByRole("navigation", { name: "Fields" }).getByRole("button", { name: /^log\.level/ }).click();
     await page.getByRole("button", { name: "Filter for log.level: error" }).click();
-    equal(await search.inputValue(), 'log.level:="error"', "query");
+    await becomes("query", () => search.inputValue(), 'log.level:="error"');
     await eventually("errors only", async () => {
       const classes = await page.locator(".rows li").evaluateAll((list) => list.map((li) => li.className));
       return classes.length > 0 && classes.every((c) => c.includes("lv-error"));
@@ -187,7 +187,7 @@ await browse({}, async (page, { provoke, context }) => {
     await shot(page, "help-light");
     await page.keyboard.press("Escape");
     await page.keyboard.press("/");
-    equal(await page.evaluate(() => document.activeElement.id), "search", "focus after /");
+    await becomes("focus after /", () => page.evaluate(() => document.activeElement.id), "search");
   });
 
   const tail = page.getByRole("button", { name: "Live tail" });
@@ -197,17 +197,17 @@ await browse({}, async (page, { provoke, context }) => {
     await push([{ message: `${mark} before`, "log.level": "info" }]);
     await stored(mark, 1);
     await tail.click();
-    equal(await tail.getAttribute("aria-pressed"), "true", "aria-pressed");
-    equal(await search.inputValue(), mark, "query in the tail");
+    await becomes("aria-pressed", () => tail.getAttribute("aria-pressed"), "true");
+    await becomes("query in the tail", () => search.inputValue(), mark);
     await page.getByText("Live", { exact: true }).waitFor();
     for (let i = 0; i < 25; i++) await push([{ message: `${mark} no ${i}.`, "log.level": "warn", "host.name": "node-2" }, { message: `another ${i}` }]);
     await rows(page, `${mark} no 24.`).waitFor();
-    equal(await rows(page, mark).count(), 26, "lines of the tail and before");
-    check((await page.locator(".rows li").first().textContent()).includes("no 24."), "the newest is not on top");
+    await becomes("lines of the tail and before", () => rows(page, mark).count(), 26);
+    await eventually("the newest on top", async () => (await page.locator(".rows li").first().textContent()).includes("no 24."));
     await page.getByRole("button", { name: "Pause" }).click();
     await push([{ message: `${mark} held` }]);
     await page.getByText("1 line waiting").waitFor();
-    equal(await rows(page, `${mark} held`).count(), 0, "lines in a paused tail");
+    await becomes("lines in a paused tail", () => rows(page, `${mark} held`).count(), 0);
     await shot(page, "tail-light");
     await page.getByRole("button", { name: "Resume" }).click();
     await rows(page, `${mark} held`).waitFor();
@@ -219,7 +219,7 @@ await browse({}, async (page, { provoke, context }) => {
     await push([{ message: `${mark} while reading` }]);
     await page.getByRole("button", { name: "1 line waiting" }).click();
     await rows(page, `${mark} while reading`).waitFor();
-    equal(await list.evaluate((el) => el.scrollTop), 0, "place after a click on what waits");
+    await becomes("place after a click on what waits", () => list.evaluate((el) => el.scrollTop), 0);
     await page.setViewportSize({ width: 1440, height: 900 });
   });
 
@@ -231,7 +231,7 @@ await browse({}, async (page, { provoke, context }) => {
       await page.getByText("The live tail was interrupted").waitFor();
       await push([{ message: `${mark} in the break` }]);
       await rows(page, `${mark} in the break`).waitFor();
-      equal(await rows(page, mark).count(), 29, "lines after a break");
+      await becomes("lines after a break", () => rows(page, mark).count(), 29);
     });
   }
 
@@ -291,7 +291,7 @@ await browse({ locale: "zh-CN", colorScheme: "dark" }, async (page) => {
     await page.getByRole("button", { name: /^Theme/ }).click();
     await page.getByRole("button", { name: "Theme: light" }).waitFor();
     await page.reload();
-    equal(await page.locator("html").getAttribute("data-theme"), "light", "theme after a reload");
+    await becomes("theme after a reload", () => page.locator("html").getAttribute("data-theme"), "light");
   });
 });
 

@@ -1,6 +1,6 @@
 // The pages beside the search, on a real server: browse, the account of sources, clusters, operations; both languages, both
 // themes, a phone, and what a reader does not see. Environment as for page.mjs.
-import { accessible, api, ask, base, browse, check, equal, eventually, logIn, password, push, pushSource, rows, shot, step, stored } from "./lib.mjs";
+import { accessible, api, ask, base, becomes, browse, check, equal, eventually, logIn, password, push, pushSource, rows, shot, step, stored } from "./lib.mjs";
 import { seed } from "./seed.mjs";
 
 const now = Date.now();
@@ -25,7 +25,7 @@ await browse({}, async (page, { provoke }) => {
   await step("browse: from cluster to container, then its lines", async () => {
     await open("Browse");
     await page.getByRole("link", { name: "edge <b>" }).waitFor();
-    equal(await page.title(), "Browse · tally", "title");
+    await becomes("title", () => page.title(), "Browse · tally");
     await page.getByRole("row", { name: /^prod-eu/ }).locator(".last span").waitFor();
     await accessible(page, "browse");
     await shot(page, "browse-light");

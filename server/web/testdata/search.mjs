@@ -1,7 +1,7 @@
 // What the search offers beyond its main flow, on a real server: completion, columns, groups, surrounding lines, downloads, saved
 // searches, links to a line, colours; and that a long list scrolls and typing stays quick. Environment as for page.mjs.
 import { readFileSync } from "node:fs";
-import { accessible, ask, base, browse, check, equal, eventually, logIn, push, pushSource, rows, shot, step, stored } from "./lib.mjs";
+import { accessible, ask, base, becomes, browse, check, equal, eventually, logIn, push, pushSource, rows, shot, step, stored } from "./lib.mjs";
 import { seed } from "./seed.mjs";
 import { firstRows, frames, long } from "./smooth.mjs";
 
@@ -32,13 +32,13 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await accessible(page, "completion");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
-    equal(await search.inputValue(), "kubernetes.namespace:", "the field");
+    await becomes("the field", () => search.inputValue(), "kubernetes.namespace:");
     await completions.getByRole("option", { name: /^shop/ }).waitFor();
     await completions.getByRole("option", { name: /regular expression/ }).waitFor();
     await shot(page, "completion-light");
     await search.pressSequentially("pay");
     await completions.getByRole("option", { name: /^payments/ }).click();
-    equal(await search.inputValue(), 'kubernetes.namespace:="payments" ', "the value");
+    await becomes("the value", () => search.inputValue(), 'kubernetes.namespace:="payments" ');
     await search.pressSequentially("acc");
     await page.keyboard.press("Enter");
     await page.waitForURL(/q=kubernetes\.namespace%3A%3D%22payments%22\+acc/);
@@ -54,8 +54,8 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
       await ask(page, "payment (refused");
       await page.getByRole("alert").waitFor();
     });
-    equal(await page.locator(".problem mark").textContent(), "(", "marked column");
-    equal(await search.evaluate((el) => el.selectionStart), 8, "caret");
+    await becomes("marked column", () => page.locator(".problem mark").textContent(), "(");
+    await becomes("caret", () => search.evaluate((el) => el.selectionStart), 8);
   });
 
   await step("columns: from the details, kept, in the address, moved, taken away", async () => {
@@ -65,7 +65,7 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await details.getByRole("button", { name: "event.duration as a column" }).click();
     await page.keyboard.press("Escape");
     const heads = page.getByRole("toolbar", { name: "Columns" });
-    equal((await heads.locator(".text").allTextContents()).join(), "kubernetes.node.name,event.duration,message", "heads");
+    await becomes("heads", async () => (await heads.locator(".text").allTextContents()).join(), "kubernetes.node.name,event.duration,message");
     await eventually("values in the columns", async () => /^node-\d$/.test(await rows(page, "order").first().locator(".cell").first().textContent()));
     await heads.getByRole("button", { name: "Move event.duration to the left" }).click();
     await page.waitForURL(/columns=event\.duration%2Ckubernetes\.node\.name/);
@@ -88,7 +88,7 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await accessible(page, "grouped");
     await shot(page, "grouped-light");
     await page.locator(".legend").getByRole("button", { name: /^payments/ }).click();
-    equal(await search.inputValue(), 'kubernetes.namespace:="payments"', "query");
+    await becomes("query", () => search.inputValue(), 'kubernetes.namespace:="payments"');
     await page.getByRole("button", { name: "By level again" }).click();
     await page.locator(".legend").getByText("error").waitFor();
   });
@@ -111,9 +111,9 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await message.locator(".ansi-red.ansi-bold", { hasText: "FAIL" }).waitFor();
     await message.locator(".ansi-green", { hasText: "ok" }).waitFor();
     check((await message.textContent()).includes("\u001b[1;31mFAIL\u001b[0m"), "the text is not what was written");
-    equal(await page.locator(".rows b").count(), 0, "elements made from text");
+    await becomes("elements made from text", () => page.locator(".rows b").count(), 0);
     await rows(page, run).first().click();
-    equal(await details.locator(".field", { hasText: "nested" }).locator(".value").textContent(), '{\n  "a": {\n    "b": [\n      1,\n      2\n    ]\n  },\n  "<i>": "x"\n}', "JSON in lines");
+    await becomes("JSON in lines", () => details.locator(".field", { hasText: "nested" }).locator(".value").textContent(), '{\n  "a": {\n    "b": [\n      1,\n      2\n    ]\n  },\n  "<i>": "x"\n}');
     await page.keyboard.press("Escape");
   });
 
@@ -124,7 +124,7 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await details.getByRole("button", { name: "Surrounding lines" }).click();
     const around = page.getByRole("dialog", { name: "Surrounding lines" });
     await around.locator("li.own", { hasText: "step 45" }).waitFor();
-    equal(await around.locator("li").count(), 51, "lines around");
+    await becomes("lines around", () => around.locator("li").count(), 51);
     await accessible(page, "surrounding lines");
     await shot(page, "context-light");
     await around.getByRole("button", { name: "More before" }).click();
@@ -176,7 +176,7 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await page.reload();
     await menu.click();
     await dialog.getByRole("button", { name: /^Steps/ }).click();
-    equal(await search.inputValue(), `step ${run}`, "query of the saved search");
+    await becomes("query of the saved search", () => search.inputValue(), `step ${run}`);
     await page.getByText("90 lines").waitFor();
     await menu.click();
     await dialog.getByRole("button", { name: "Delete Steps / 步骤" }).click();
@@ -191,7 +191,7 @@ await browse({ acceptDownloads: true }, async (page, { provoke, context }) => {
     await page.getByRole("button", { name: `${run}.log` }).waitFor();
     await page.goBack();
     await rows(page, run).first().waitFor();
-    equal(await search.inputValue(), `step ${run}`, "query after Back");
+    await becomes("query after Back", () => search.inputValue(), `step ${run}`);
   });
 
   await step("a long list: scrolling and typing keep their frames", async () => {
