@@ -153,7 +153,7 @@ func (t *tallybeat) Run(b *beat.Beat) (err error) {
 		return err
 	}
 	defer time.AfterFunc(pagesTime, func() {
-		if err := givePages("/proc/self/smaps"); err != nil {
+		if err := givePages(); err != nil {
 			t.log.Debugf("Memory of the start is kept: %v", err)
 		}
 	}).Stop()

@@ -16,12 +16,12 @@ const pagesTime = 5 * time.Second
 // A program with all of Filebeat in it reads most of itself once, when it starts. Where the page cache has it in pages of 2 MiB, all of
 // them count as the agent's memory from then on, though it runs in a small part. givePages lets them go: the kernel maps again, and in small
 // pages, what is run. Linux only: madvise(2), proc_pid_smaps(5).
-func givePages(smaps string) error {
+func givePages() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(smaps)
+	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return err
 	}

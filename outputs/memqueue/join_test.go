@@ -208,15 +208,7 @@ func TestJoinConcurrently(t *testing.T) {
 func BenchmarkJoin(b *testing.B) {
 	q := New(nil, Config{Events: 4096, FlushMinEvents: 2048, FlushTimeout: time.Second}, nil)
 	defer q.Close()
-	go func() {
-		for c := q.Consumer(); ; {
-			g, err := c.Get(2048)
-			if err != nil {
-				return
-			}
-			g.ACK()
-		}
-	}()
+	go drain(q)
 	l := newLined(q, "a", func(int) {})
 	e := l.event()
 	b.ReportAllocs()

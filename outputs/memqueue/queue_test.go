@@ -257,18 +257,21 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// drain acknowledges everything until the queue is closed.
+func drain(q queue.Queue) {
+	for c := q.Consumer(); ; {
+		g, err := c.Get(2048)
+		if err != nil {
+			return
+		}
+		g.ACK()
+	}
+}
+
 func BenchmarkQueue(b *testing.B) {
 	q := New(nil, Config{Events: 4096, FlushMinEvents: 2048, FlushTimeout: time.Second}, nil)
 	defer q.Close()
-	go func() {
-		for c := q.Consumer(); ; {
-			g, err := c.Get(2048)
-			if err != nil {
-				return
-			}
-			g.ACK()
-		}
-	}()
+	go drain(q)
 	p := q.Producer(queue.ProducerConfig{ACK: func(int) {}})
 	e := event(1)
 	b.ReportAllocs()
