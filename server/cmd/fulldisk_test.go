@@ -6,31 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tallylog/tally/server/config"
 )
-
-// watched is a buffer that may be read while a command writes to it.
-type watched struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *watched) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *watched) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
 
 // TestFullDisk: where the disk runs full, a backup and a restore say so and leave nothing that looks whole, a copy waits for space, and the
 // same commands succeed when there is some; the source stays as it was. Without the right to mount nothing is tried.
@@ -83,7 +64,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.WriteFile(file, []byte("storage: {min_free: 220MiB}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, ended := &watched{}, make(chan int, 1)
+	out, ended := &written{}, make(chan int, 1)
 	go func() {
 		ended <- Main([]string{"storage", "copy", "--data", data, "--to", filepath.Join(disk, "c"), "-c", file}, strings.NewReader(""), out, out)
 	}()
